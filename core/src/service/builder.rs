@@ -1,0 +1,207 @@
+//! Opening a service with settings.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use super::callback::Background;
+use super::committer::Committer;
+use super::keyring::{Keyring, initial_keys};
+use super::{Core, OrderService};
+use crate::access::AccessPolicy;
+use crate::anchor::AnchorSink;
+use crate::directory::CareDirectory;
+use crate::env::Env;
+use crate::error::{Error, ErrorCode, Result};
+use crate::keys::KeyProvider;
+use crate::storage::Storage;
+#[cfg(feature = "sqlite")]
+use crate::storage::sqlite::{Initial, SqliteOptions, SqliteStorage, Synchronous};
+use crate::workflow::Workflow;
+
+/// Settings of a service; made by [`OrderService::builder`].
+#[must_use = "a builder does nothing until `open`"]
+pub struct Builder {
+    url: PathBuf,
+    keys: Arc<dyn KeyProvider>,
+    storage: Option<Arc<dyn Storage>>,
+    directory: Option<Arc<dyn CareDirectory>>,
+    anchor: Option<Arc<dyn AnchorSink>>,
+    policy: AccessPolicy,
+    workflow: Workflow,
+    env: Env,
+    key_cache_ttl: Duration,
+    commit_timeout: Duration,
+    #[cfg(feature = "sqlite")]
+    sqlite: SqliteOptions,
+}
+
+impl Builder {
+    pub(super) fn new(url: &Path, keys: Arc<dyn KeyProvider>) -> Self {
+        Self {
+            url: url.to_owned(),
+            keys,
+            storage: None,
+            directory: None,
+            anchor: None,
+            policy: AccessPolicy::default(),
+            workflow: Workflow::standard(),
+            env: Env::system(),
+            key_cache_ttl: Duration::from_secs(300),
+            commit_timeout: Duration::from_secs(30),
+            #[cfg(feature = "sqlite")]
+            sqlite: SqliteOptions::default(),
+        }
+    }
+
+    /// Whether a missing database is made; on by default.
+    #[cfg(feature = "sqlite")]
+    pub fn create(mut self, create: bool) -> Self {
+        self.sqlite.create = create;
+        self
+    }
+
+    /// What a commit on SQLite waits for; [`Synchronous::Full`] by default.
+    #[cfg(feature = "sqlite")]
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.sqlite.synchronous = synchronous;
+        self
+    }
+
+    /// Asks the host's directory instead of the stored registry.
+    pub fn directory(mut self, directory: impl CareDirectory) -> Self {
+        self.directory = Some(Arc::new(directory));
+        self
+    }
+
+    /// Keeps signed checkpoints in `anchor`: at close, and at least every 10 minutes while there is activity.
+    pub fn anchor(mut self, anchor: impl AnchorSink) -> Self {
+        self.anchor = Some(Arc::new(anchor));
+        self
+    }
+
+    /// Roles and rules of access.
+    pub fn access(mut self, policy: AccessPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The workflow's table.
+    pub fn workflow(mut self, workflow: Workflow) -> Self {
+        self.workflow = workflow;
+        self
+    }
+
+    /// How long unwrapped territory keys and positive answers of the directory are kept; 300 seconds by
+    /// default.
+    pub const fn key_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.key_cache_ttl = ttl;
+        self
+    }
+
+    /// How long a change waits for room in the queue; 30 seconds by default.
+    pub const fn commit_timeout(mut self, timeout: Duration) -> Self {
+        self.commit_timeout = timeout;
+        self
+    }
+
+    /// Another clock and randomness, for tests.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Another engine, for tests; the URL is not looked at. The engine is asked for its keys, so make it with
+    /// [`Builder::initial`].
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// Opens the service.
+    ///
+    /// # Errors
+    /// As [`OrderService::open`].
+    pub async fn open(self) -> Result<OrderService> {
+        super::callback::refuse_inside()?;
+        let background = Background::default();
+        let storage = match &self.storage {
+            Some(storage) => Arc::clone(storage),
+            None => self.engine(&background).await?,
+        };
+        let ttl = self.key_cache_ttl;
+        let keyring = Keyring::new(Arc::clone(&storage), self.keys, self.env.clone(), ttl, 1_000);
+        if let Err(error) = keyring.check(&background).await {
+            storage.close().await?;
+            return Err(error);
+        }
+        let core = Core {
+            committer: Committer::start(Arc::clone(&storage), self.commit_timeout)?,
+            keyring,
+            storage,
+            directory: self.directory,
+            relationships: Cache::builder().time_to_live(ttl).max_capacity(100_000).build(),
+            territories: Cache::builder().time_to_live(ttl).max_capacity(10_000).build(),
+            anchor: self.anchor,
+            policy: self.policy,
+            workflow: self.workflow,
+            checkpointed: AtomicI64::new(self.env.clock.now_micros()),
+            env: self.env,
+            background,
+            closed: AtomicBool::new(false),
+            pid: std::process::id(),
+        };
+        Ok(OrderService { core: Arc::new(core) })
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn engine(&self, background: &Background) -> Result<Arc<dyn Storage>> {
+        let path = self.path()?;
+        let open = |initial| SqliteStorage::open(&path, self.sqlite.clone(), initial);
+        // The keys of a new database are wrapped before anything is locked; for one that exists the provider
+        // is not asked.
+        let storage = match open(None)? {
+            Some(storage) => Some(storage),
+            None => {
+                let keys = initial_keys(&self.keys, &self.env, background).await?;
+                open(Some(Initial { generation: self.env.random()?, keys }))?
+            }
+        };
+        storage.map(|storage| Arc::new(storage) as Arc<dyn Storage>).ok_or_else(|| super::internal("no engine"))
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn engine(&self, _: &Background) -> Result<Arc<dyn Storage>> {
+        self.path()?;
+        Err(Error::new(ErrorCode::SchemaUnsupported, "this build has no engine for the url"))
+    }
+
+    /// The path that the url names. Another scheme is refused, not taken for a file name.
+    fn path(&self) -> Result<PathBuf> {
+        let Some(text) = self.url.to_str() else { return Ok(self.url.clone()) };
+        match text.split_once("://") {
+            Some(("sqlite", path)) => Ok(PathBuf::from(path)),
+            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                Err(Error::new(ErrorCode::SchemaUnsupported, "this build has no engine for the url"))
+            }
+            _ => Ok(self.url.clone()),
+        }
+    }
+}
+
+/// The wrapped keys a test engine must be born with.
+#[cfg(any(test, feature = "test-util"))]
+impl Builder {
+    /// Key rows and generation for an engine that is made outside, as [`Builder::open`] makes them.
+    ///
+    /// # Errors
+    /// `KEY_UNAVAILABLE`.
+    pub async fn initial(keys: &Arc<dyn KeyProvider>, env: &Env) -> Result<([u8; 16], Vec<crate::storage::KeyRow>)> {
+        Ok((env.random()?, initial_keys(keys, env, &Background::default()).await?))
+    }
+}

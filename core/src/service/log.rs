@@ -1,0 +1,330 @@
+//! Reading the audit, and the directory. Reading the audit is audited.
+
+use serde::Serialize;
+
+use super::feed::event_status;
+use super::guard::{Session, busy};
+use super::keyring::Territory;
+use super::{Core, ROUNDS, integrity};
+use crate::audit::chain::Head;
+use crate::audit::{Action, AuditKeys, Entry};
+use crate::error::{Error, ErrorCode, Result, Rule};
+use crate::model::{
+    AuditDetails, AuditRecord, Chain, FieldSet, OrderId, PatientId, Permission, ProviderId, Timestamp, UserId, limits,
+};
+use crate::storage::{EntryQuery, Outcome, Relationship, RelationshipQuery, Unit};
+use crate::wire;
+
+/// Which entries of the audit to read; all that are given must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "filled in by callers with `..Default::default()`")]
+pub struct AuditFilter {
+    /// About this order.
+    pub order_id: Option<OrderId>,
+    /// About orders of this patient.
+    pub patient_id: Option<PatientId>,
+    /// By this user.
+    pub user_id: Option<UserId>,
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+}
+
+/// Entries in the order of the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditPage {
+    /// The entries.
+    pub records: Vec<AuditRecord>,
+    /// Give this as `after` for the next page; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Which relationships of the stored registry to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "filled in by callers with `..Default::default()`")]
+pub struct RelationshipFilter {
+    /// Of this patient.
+    pub patient_id: Option<PatientId>,
+    /// Of this provider.
+    pub provider_id: Option<ProviderId>,
+}
+
+/// Relationships by patient and provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RelationshipPage {
+    /// The pairs.
+    pub relationships: Vec<(PatientId, ProviderId)>,
+    /// True if there are more after the last one.
+    pub more: bool,
+}
+
+impl Session {
+    /// Entries of this territory's chain after position `after` (0: from the start), at most `limit`
+    /// (1 to 500). Leaves an `audit` entry.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`,
+    /// `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `CLOSED`.
+    pub async fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> Result<AuditPage> {
+        let query = EntryQuery {
+            after,
+            order_id: filter.order_id,
+            patient_id: filter.patient_id.as_ref().map(|id| id.as_str().to_owned()),
+            user_id: filter.user_id.as_ref().map(|id| id.as_str().to_owned()),
+            from: filter.from.map(Timestamp::as_micros),
+            to: filter.to.map(Timestamp::as_micros),
+            ..EntryQuery::default()
+        };
+        self.read_log(Action::Audit, query, limit).await
+    }
+
+    /// Who saw what of a patient's orders, when and why: the views that disclosed a field. Leaves a
+    /// `disclosures` entry. Deleted orders count too.
+    ///
+    /// # Errors
+    /// As [`audit`](Session::audit).
+    pub async fn disclosures(&self, patient: &PatientId, after: u64, limit: usize) -> Result<AuditPage> {
+        let query = EntryQuery {
+            after,
+            patient_id: Some(patient.as_str().to_owned()),
+            disclosures: true,
+            ..EntryQuery::default()
+        };
+        self.read_log(Action::Disclosures, query, limit).await
+    }
+
+    /// Every column of every entry of this territory's chain, for an archive or a checker of one's own.
+    /// Leaves an `export` entry in the system chain before the first page.
+    ///
+    /// # Errors
+    /// As [`audit`](Session::audit).
+    pub async fn export_audit(&self) -> Result<AuditExport> {
+        let territory = self.enter(Permission::AuditRead, Action::Export, None).await?;
+        self.core.system_entry(self, Action::Export, self.id.as_str()).await?;
+        let head = self.core.head_row(&territory.chain).await?.head;
+        Ok(AuditExport { session: self.clone(), at: Head::genesis(self.id.as_str()), upto: head.seq })
+    }
+
+    /// Relationships of the stored registry after `after`, at most `limit` (1 to 500). Leaves a `view` entry
+    /// without an order. A host's own directory is not asked.
+    ///
+    /// # Errors
+    /// As [`audit`](Session::audit).
+    pub async fn relationships(
+        &self,
+        filter: &RelationshipFilter,
+        after: Option<&(PatientId, ProviderId)>,
+        limit: usize,
+    ) -> Result<RelationshipPage> {
+        bounded(limit)?;
+        let mut territory = self.enter(Permission::OrderCreate, Action::View, None).await?;
+        let query = RelationshipQuery {
+            patient_id: filter.patient_id.as_ref().map(|id| id.as_str().to_owned()),
+            provider_id: filter.provider_id.as_ref().map(|id| id.as_str().to_owned()),
+            after: after.map(|(patient, provider)| Relationship {
+                patient_id: patient.as_str().to_owned(),
+                provider_id: provider.as_str().to_owned(),
+            }),
+        };
+        for _ in 0..ROUNDS {
+            let rows = self.core.storage.relationships(&territory.id, &query, limit).await?;
+            if self.leave(&territory, Action::View, "relationships").await? {
+                let pair = |row: &Relationship| Ok((row.patient_id.parse()?, row.provider_id.parse()?));
+                let relationships = rows.iter().map(pair).collect::<Result<Vec<_>>>().map_err(|_| integrity())?;
+                return Ok(RelationshipPage { more: rows.len() == limit, relationships });
+            }
+            territory = self.refresh().await?;
+        }
+        Err(busy())
+    }
+
+    async fn read_log(&self, action: Action, query: EntryQuery, limit: usize) -> Result<AuditPage> {
+        bounded(limit)?;
+        let mut territory = self.enter(Permission::AuditRead, action, query.order_id).await?;
+        let subject = query.patient_id.as_ref().map_or_else(String::new, |id| format!("patient {id}"));
+        for _ in 0..ROUNDS {
+            let entries = self.core.storage.entries(&territory.chain, &query, limit).await?;
+            let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.seq);
+            let record = |entry: Entry| record(&territory.chain, &territory.audit, entry);
+            let records = entries.into_iter().map(record).collect::<Result<Vec<_>>>()?;
+            if self.leave(&territory, action, &subject).await? {
+                return Ok(AuditPage { records, next });
+            }
+            territory = self.refresh().await?;
+        }
+        Err(busy())
+    }
+
+    /// Writes an entry without an order into the territory's chain; false if its epoch is over.
+    pub(super) async fn leave(&self, territory: &Territory, action: Action, subject: &str) -> Result<bool> {
+        let mut draft = self.draft(action, None);
+        let details = if subject.is_empty() { String::new() } else { wire::details_json(None, Some(subject)) };
+        draft.details = self.seal_details(&territory.audit, &draft, &details)?;
+        let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
+        unit.drafts.push(draft);
+        Ok(matches!(self.core.commit(self.inline, unit, &territory.audit).await?, Outcome::Done { .. }))
+    }
+}
+
+/// The entries of a chain up to the head at the start of the export, a page at a time.
+#[derive(Debug)]
+pub struct AuditExport {
+    session: Session,
+    at: Head,
+    upto: u64,
+}
+
+/// One exported entry: every column that its hash covers, so that anyone can check the chain with FORMAT
+/// section 3 in hand. Binary columns are lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the columns of FORMAT section 3, by their names there")]
+pub struct ExportedEntry {
+    pub territory_id: String,
+    pub seq: u64,
+    pub prev_hash: String,
+    pub at: i64,
+    pub user_id: String,
+    pub role: String,
+    pub purpose: String,
+    pub order_id: String,
+    pub action: String,
+    pub outcome: String,
+    pub old_status: String,
+    pub new_status: String,
+    pub row_version: u64,
+    pub row_mac: String,
+    pub fields: u32,
+    pub request_id: String,
+    pub source: String,
+    pub details_hash: String,
+    pub hash: String,
+    pub mac: String,
+}
+
+impl AuditExport {
+    /// How many entries the export has in all.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.upto
+    }
+
+    /// The next entries, at most 1,000; empty at the end.
+    ///
+    /// # Errors
+    /// `ACCESS_DENIED` once the session is over, `AUDIT_BROKEN` if an entry is missing, `STORAGE_UNAVAILABLE`,
+    /// `CLOSED`.
+    pub async fn next_page(&mut self) -> Result<Vec<ExportedEntry>> {
+        self.session.core.live()?;
+        if !self.session.lives() {
+            return Err(Error::new(ErrorCode::AccessDenied, "the session is expired or revoked"));
+        }
+        let chain = Chain::Territory(self.session.id.clone());
+        let query = EntryQuery { after: self.at.seq, upto: Some(self.upto), ..EntryQuery::default() };
+        let entries = self.session.core.storage.entries(&chain, &query, 1_000).await?;
+        if entries.is_empty() && self.at.seq < self.upto {
+            return Err(gap(self.at.seq + 1));
+        }
+        let mut page = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if entry.seq != self.at.seq + 1 {
+                return Err(gap(self.at.seq + 1));
+            }
+            let body = entry.body;
+            page.push(ExportedEntry {
+                territory_id: chain.as_str().to_owned(),
+                seq: entry.seq,
+                prev_hash: hex(&self.at.hash),
+                at: body.at,
+                user_id: body.user_id,
+                role: body.role,
+                purpose: body.purpose,
+                order_id: hex(&body.order_id),
+                action: body.action.into_owned(),
+                outcome: body.outcome.into_owned(),
+                old_status: body.old_status.into_owned(),
+                new_status: body.new_status.into_owned(),
+                row_version: body.row_version,
+                row_mac: hex(&body.row_mac),
+                fields: body.fields,
+                request_id: body.request_id,
+                source: body.source,
+                details_hash: hex(&crate::audit::chain::details_hash(&body.details)),
+                hash: hex(&entry.hash),
+                mac: hex(&entry.mac),
+            });
+            self.at = Head { seq: entry.seq, hash: entry.hash, at: body.at };
+        }
+        Ok(page)
+    }
+}
+
+impl Core {
+    /// Writes an entry of a session into the system chain.
+    pub(super) async fn system_entry(
+        self: &std::sync::Arc<Self>,
+        session: &Session,
+        action: Action,
+        subject: &str,
+    ) -> Result<()> {
+        for _ in 0..ROUNDS {
+            let system = self.keyring.system(&self.background).await?;
+            let mut draft = session.draft(action, None);
+            draft.details = session.seal_details(&system.audit, &draft, &wire::details_json(None, Some(subject)))?;
+            let mut unit = Unit::new(Chain::System, system.epoch);
+            unit.drafts.push(draft);
+            match self.commit(session.inline, unit, &system.audit).await? {
+                Outcome::Done { .. } => return Ok(()),
+                _ => self.stale(&Chain::System).await,
+            }
+        }
+        Err(busy())
+    }
+}
+
+/// An entry as a reader sees it.
+pub(super) fn record(chain: &Chain, keys: &AuditKeys, entry: Entry) -> Result<AuditRecord> {
+    let body = entry.body;
+    let (reason, subject) = match keys.open_details(&body.order_id, body.row_version, &body.action, &body.details)? {
+        Some(json) => wire::parse_details(&json)?,
+        None => (None, None),
+    };
+    let order_id = OrderId::from_bytes(body.order_id);
+    Ok(AuditRecord {
+        timestamp: Timestamp::from_micros(body.at),
+        user_id: body.user_id,
+        territory_id: chain.as_str().to_owned(),
+        order_id: (!order_id.is_nil()).then_some(order_id),
+        action: body.action.into_owned(),
+        details: AuditDetails {
+            old_status: event_status(&body.old_status)?,
+            new_status: event_status(&body.new_status)?,
+            reason,
+            subject,
+        },
+        seq: entry.seq,
+        role: body.role,
+        purpose: body.purpose,
+        outcome: body.outcome.into_owned(),
+        fields: FieldSet::from_bits(body.fields).ok_or_else(integrity)?,
+        request_id: body.request_id,
+        source: body.source,
+        row_version: body.row_version,
+        hash: entry.hash,
+    })
+}
+
+fn bounded(limit: usize) -> Result<()> {
+    if (1..=limits::PAGE_MAX).contains(&limit) { Ok(()) } else { Err(Error::fault("limit", Rule::Format)) }
+}
+
+fn gap(seq: u64) -> Error {
+    Error::new(ErrorCode::AuditBroken, "an entry of the chain is missing").with(|details| details.seq = Some(seq))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

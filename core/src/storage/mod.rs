@@ -1,0 +1,514 @@
+//! Where orders and their log are kept. An engine holds no rule, no key and no plaintext: it applies finished
+//! [`Unit`]s, each wholly or not at all, and links their drafts to the territory's chain in the same commit.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::sync::watch;
+
+use crate::audit::{Entry, EntryDraft, Head};
+use crate::error::{Error, Result};
+use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
+
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
+#[cfg(any(test, feature = "test-util"))]
+pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+/// A boxed future, so that engines are chosen at run time.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A durable home of orders, keys and the log. Implementations are judged by [`contract`].
+///
+/// Every read sees whole commits only. A read of one call is one snapshot.
+pub trait Storage: Send + Sync + 'static {
+    /// Applies each unit wholly or not at all, links its drafts, durably. The outcomes stand in the order of
+    /// the units. One call holds at most one unit an order and an idempotency key (views do not count).
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE` if nothing was written, `OUTCOME_UNKNOWN` if that can't be told, `CLOSED`.
+    fn commit<'a>(
+        &'a self,
+        units: Vec<Unit>,
+        linker: &'a dyn Linker,
+    ) -> BoxFuture<'a, Result<Vec<Outcome>>>;
+
+    /// The same for one unit, now, on the caller's thread, if the engine is idle.
+    ///
+    /// # Errors
+    /// [`NotNow::Busy`] gives the unit back; [`NotNow::Failed`] as [`commit`](Storage::commit).
+    fn commit_now(&self, unit: Unit, linker: &dyn Linker) -> Result<Outcome, NotNow>;
+
+    /// The database's own identity.
+    fn meta(&self) -> BoxFuture<'_, Result<Meta>>;
+
+    /// One head row, with the end of its chain read in the same snapshot.
+    fn territory<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<TerritoryRow>>>;
+
+    /// Every head row, the system chain's first, then by territory id.
+    fn territories(&self) -> BoxFuture<'_, Result<Vec<TerritoryRow>>>;
+
+    /// The key rows of `chain`, by purpose and version.
+    fn keys<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Vec<KeyRow>>>;
+
+    /// Every key row, by purpose, territory and version.
+    fn all_keys(&self) -> BoxFuture<'_, Result<Vec<KeyRow>>>;
+
+    /// One order row, skeletons included.
+    fn order<'a>(&'a self, territory: &'a TerritoryId, id: OrderId) -> BoxFuture<'a, Result<Option<OrderRow>>>;
+
+    /// True if any territory has an order with this id.
+    fn order_exists(&self, id: OrderId) -> BoxFuture<'_, Result<bool>>;
+
+    /// Orders that `filter` matches, newest first, without skeletons, older than `before`.
+    fn orders<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        filter: &'a OrderFilter,
+        before: Option<OrderId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<OrderRow>>>;
+
+    /// Every row by ascending id after `after`, skeletons included: verification walks this.
+    fn walk<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        after: Option<OrderId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<OrderRow>>>;
+
+    /// Wrapped keys that do not name `version`, by ascending id after `after`: rotation walks this.
+    fn wraps_other_than<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        version: u32,
+        after: Option<OrderId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(OrderId, Vec<u8>)>>>;
+
+    /// The record under an idempotency key.
+    fn idempotency<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        key: [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<IdempotencyRecord>>>;
+
+    /// Entries of a chain that `query` matches, by ascending `seq`.
+    fn entries<'a>(
+        &'a self,
+        chain: &'a Chain,
+        query: &'a EntryQuery,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Entry>>>;
+
+    /// Success entries of `create`, `update_status` and `delete` of one order, by ascending row version,
+    /// above `after`.
+    fn changes<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        id: OrderId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Entry>>>;
+
+    /// Events after `after`, of one order or of all, with the head of the same snapshot. `None`: there is no
+    /// such territory.
+    fn events<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        order: Option<OrderId>,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Option<EventPage>>>;
+
+    /// True if the stored registry has this relationship.
+    fn relationship<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        relationship: &'a Relationship,
+    ) -> BoxFuture<'a, Result<bool>>;
+
+    /// Relationships after `after`, by patient and provider, optionally of one patient or provider.
+    fn relationships<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        query: &'a RelationshipQuery,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Relationship>>>;
+
+    /// The newest stored checkpoint of a chain.
+    fn checkpoint<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Counts up when something may have been committed, here or by another process. A hint: readers also
+    /// look by themselves.
+    fn changed(&self) -> watch::Receiver<u64>;
+
+    /// Copies the database to a new file at `path`.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE` if the engine cannot copy itself or the file exists.
+    fn backup<'a>(&'a self, path: &'a std::path::Path) -> BoxFuture<'a, Result<()>>;
+
+    /// Flushes and lets go of the database. Later calls answer `CLOSED`.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// What becomes true together: writes of one chain's territory, and the entries that tell of them.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "engines and the service both build and take it apart")]
+pub struct Unit {
+    /// The chain the drafts are linked to, and the territory the writes belong to.
+    pub chain: Chain,
+    /// The epoch the unit was made under; another one in the database makes it [`Outcome::StaleEpoch`].
+    pub epoch: u64,
+    /// Row changes, applied in order.
+    pub writes: Vec<Write>,
+    /// Entries to link, in order.
+    pub drafts: Vec<EntryDraft>,
+    /// Records of the requests in this unit; a key that is taken makes it [`Outcome::Replay`].
+    pub idempotency: Vec<IdempotencyRecord>,
+}
+
+impl Unit {
+    /// A unit of `chain` made under `epoch`.
+    #[must_use]
+    pub const fn new(chain: Chain, epoch: u64) -> Self {
+        Self { chain, epoch, writes: Vec::new(), drafts: Vec::new(), idempotency: Vec::new() }
+    }
+
+    /// About how many bytes the unit brings, for bounds on queues and groups.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const ROW: usize = 256;
+        let writes: usize = self.writes.iter().map(|write| ROW + write.weight()).sum();
+        let drafts: usize = self.drafts.iter().map(|draft| ROW + draft.details.len()).sum();
+        writes + drafts + self.idempotency.len() * 96
+    }
+}
+
+/// One row change of a [`Unit`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Write {
+    /// A new order.
+    Insert(Box<OrderRow>),
+    /// A new version of an order; misfits unless the row has `from_version` and its key.
+    Update(Box<OrderUpdate>),
+    /// Takes key and ciphertext away and leaves the skeleton; misfits unless the row has `from_version`.
+    Shred {
+        /// The order.
+        order_id: OrderId,
+        /// The version the row must have.
+        from_version: u64,
+        /// The time of the delete; the version becomes `from_version + 1`.
+        updated_at: i64,
+    },
+    /// No change: misfits unless the order still has its key.
+    Present(OrderId),
+    /// Replaces a wrapped key if it still has these bytes; otherwise nothing happens.
+    Rewrap {
+        /// The order.
+        order_id: OrderId,
+        /// The bytes the row must have.
+        old: Vec<u8>,
+        /// The bytes it gets.
+        new: Vec<u8>,
+    },
+    /// A new key row; misfits if the row exists.
+    Key(KeyRow),
+    /// Replaces every blob of the key table (system chain only) and raises all epochs; misfits unless the
+    /// table holds exactly the `old` rows.
+    ReplaceKeys {
+        /// What the table must hold.
+        old: Vec<KeyRow>,
+        /// The same rows with new blobs.
+        new: Vec<KeyRow>,
+    },
+    /// Makes the territory's head row, or makes it active again.
+    Territory,
+    /// Takes the territory out of service and raises its epoch; the row stays.
+    Unregister,
+    /// Raises the territory's epoch.
+    RaiseEpoch,
+    /// Registers a relationship; nothing happens if it is there.
+    Relationship(Relationship),
+    /// Takes a relationship away and raises the epoch; nothing happens if it is not there.
+    RemoveRelationship(Relationship),
+    /// Keeps a signed checkpoint of the unit's chain.
+    Checkpoint {
+        /// The position it signs.
+        seq: u64,
+        /// The signed note.
+        note: String,
+    },
+    /// Renews the database's generation and raises all epochs (system chain only).
+    Generation([u8; 16]),
+}
+
+impl Write {
+    fn weight(&self) -> usize {
+        let fields = |fields: &Fields| fields.iter().flatten().map(Vec::len).sum::<usize>();
+        match self {
+            Self::Insert(row) => fields(&row.fields),
+            Self::Update(update) => update.fields.as_ref().map_or(0, fields),
+            _ => 0,
+        }
+    }
+
+    /// The order this write changes.
+    #[must_use]
+    pub fn changes(&self) -> Option<OrderId> {
+        match self {
+            Self::Insert(row) => Some(row.order_id),
+            Self::Update(update) => Some(update.order_id),
+            Self::Shred { order_id, .. } | Self::Rewrap { order_id, .. } => Some(*order_id),
+            _ => None,
+        }
+    }
+}
+
+/// The ciphertext of the PHI fields, by field id minus one.
+pub type Fields = [Option<Vec<u8>>; 5];
+
+/// An order as stored. Text is as read: nothing here is trusted before the row MAC is checked.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct OrderRow {
+    /// The order's id.
+    pub order_id: OrderId,
+    /// The patient's id.
+    pub patient_id: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The status' name.
+    pub status: String,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Microseconds since 1970.
+    pub updated_at: i64,
+    /// The wrapped order key; `None` for a skeleton.
+    pub wrapped: Option<Vec<u8>>,
+    /// The seal; `None` for a skeleton.
+    pub seal: Option<Vec<u8>>,
+    /// Ciphertexts.
+    pub fields: Fields,
+}
+
+impl OrderRow {
+    /// True if a delete took key and ciphertext away.
+    #[must_use]
+    pub fn is_skeleton(&self) -> bool {
+        self.seal.is_none()
+    }
+}
+
+impl fmt::Debug for OrderRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderRow")
+            .field("order_id", &self.order_id)
+            .field("status", &self.status)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A new version of an order.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it, engines take it apart")]
+pub struct OrderUpdate {
+    /// The order.
+    pub order_id: OrderId,
+    /// The version the row must have.
+    pub from_version: u64,
+    /// The status it gets.
+    pub status: String,
+    /// The version it gets.
+    pub version: u64,
+    /// The time of the change.
+    pub updated_at: i64,
+    /// The new seal.
+    pub seal: Vec<u8>,
+    /// New ciphertexts, if PHI changed.
+    pub fields: Option<Fields>,
+}
+
+impl fmt::Debug for OrderUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderUpdate")
+            .field("order_id", &self.order_id)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A wrapped key (FORMAT section 1).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct KeyRow {
+    /// `data`, `audit`, `checkpoint` or `check`.
+    pub purpose: String,
+    /// The chain's text.
+    pub territory: String,
+    /// The key's version.
+    pub version: u32,
+    /// What the key provider returned.
+    pub blob: Vec<u8>,
+}
+
+impl fmt::Debug for KeyRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRow({} {:?} {})", self.purpose, self.territory, self.version)
+    }
+}
+
+/// What a database says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct Meta {
+    /// Random, made with the database; renewed by a restore.
+    pub generation: [u8; 16],
+    /// The stored format's number.
+    pub format: u32,
+}
+
+/// A head row, and where its chain really ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct TerritoryRow {
+    /// Whose head it is.
+    pub chain: Chain,
+    /// Raised whenever a right is taken away or the current key changes.
+    pub epoch: u64,
+    /// False after it was unregistered.
+    pub active: bool,
+    /// The head as the row says.
+    pub head: Head,
+    /// The highest `seq` that the log has, 0 if it is empty.
+    pub last_seq: u64,
+}
+
+/// A remembered request (FORMAT section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct IdempotencyRecord {
+    /// HMAC of the key.
+    pub key: [u8; 32],
+    /// HMAC of the request.
+    pub request: [u8; 32],
+    /// The order it made or changed.
+    pub order_id: OrderId,
+    /// The version it made.
+    pub row_version: u64,
+    /// When.
+    pub at: i64,
+}
+
+/// A patient and a provider who have to do with each other.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct Relationship {
+    /// The patient's id.
+    pub patient_id: String,
+    /// The provider's id.
+    pub provider_id: String,
+}
+
+impl fmt::Debug for Relationship {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Relationship(..)")
+    }
+}
+
+/// Which relationships to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
+pub struct RelationshipQuery {
+    /// Only this patient's.
+    pub patient_id: Option<String>,
+    /// Only this provider's.
+    pub provider_id: Option<String>,
+    /// After this one.
+    pub after: Option<Relationship>,
+}
+
+/// Which entries to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
+pub struct EntryQuery {
+    /// With a higher `seq` than this.
+    pub after: u64,
+    /// With at most this `seq`.
+    pub upto: Option<u64>,
+    /// About this order.
+    pub order_id: Option<OrderId>,
+    /// About orders of this patient.
+    pub patient_id: Option<String>,
+    /// By this user.
+    pub user_id: Option<String>,
+    /// Not before.
+    pub from: Option<i64>,
+    /// Before.
+    pub to: Option<i64>,
+    /// Only views that disclosed a field.
+    pub disclosures: bool,
+}
+
+/// A page of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct EventPage {
+    /// Events by ascending `seq`.
+    pub events: Vec<Entry>,
+    /// The head of the snapshot the events were read in.
+    pub head: Head,
+    /// The hash of the entry at the position asked for; `None` if the chain has no such entry.
+    pub anchor: Option<[u8; 32]>,
+    /// False if the territory was taken out of service.
+    pub active: bool,
+}
+
+/// What became of a [`Unit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Durable; the first draft got `first_seq`.
+    Done {
+        /// The position of the unit's first entry.
+        first_seq: u64,
+    },
+    /// A row is not as the unit expected: nothing was written.
+    Conflict {
+        /// The order that misfits, with its version now (`None`: no row, or no key any more).
+        order: Option<(OrderId, Option<u64>)>,
+    },
+    /// A key of the unit is taken: nothing was written.
+    Replay(Vec<IdempotencyRecord>),
+    /// The territory's epoch is another one: nothing was written.
+    StaleEpoch,
+    /// The database's own constraints refuse the unit, so rows and entries disagree: nothing was written.
+    Refused,
+}
+
+/// Why [`Storage::commit_now`] did not commit.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "STORAGE.md section 2")]
+pub enum NotNow {
+    /// The engine is not idle, or never commits on the caller's thread.
+    Busy(Unit),
+    /// As an error of [`Storage::commit`].
+    Failed(Error),
+}
+
+/// Turns drafts into entries while the commit holds the head: sync, no IO, repeatable.
+pub trait Linker: Send + Sync {
+    /// Links `drafts` after `head` of `chain`.
+    ///
+    /// # Errors
+    /// `INTERNAL` if the linker has no key of the chain; the unit is then refused.
+    fn link(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Entry>>;
+}

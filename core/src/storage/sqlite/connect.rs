@@ -1,0 +1,176 @@
+//! Opening the file: who may, with which settings, and whether it is still the file that was opened.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::rows::unavailable;
+use super::{Initial, SqliteOptions, Synchronous};
+use crate::audit::genesis;
+use crate::error::{Error, ErrorCode, Result};
+
+/// "medo", so that `file` and we can tell our databases from others.
+const APPLICATION_ID: i32 = 0x6d65_646f;
+/// The newest format this library knows.
+const FORMAT: i32 = 1;
+const INIT: &str = include_str!("../../../migrations/sqlite/0001_init.sql");
+
+/// What is in the file before anything is changed.
+pub(super) enum Found {
+    Empty,
+    Ours,
+}
+
+/// Opens a connection and looks at the file without changing it.
+pub(super) fn inspect(path: &Path, options: &SqliteOptions) -> Result<(Connection, Found)> {
+    if options.create {
+        create_private(path)?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)
+        .map_err(|_| Error::new(ErrorCode::StorageUnavailable, "the database file cannot be opened"))?;
+    conn.busy_timeout(BUSY).map_err(|e| unavailable(&e))?;
+    let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let found = (|| {
+        Ok((
+            pragma("application_id")?,
+            pragma("user_version")?,
+            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?,
+        ))
+    })()
+    .map_err(|error: rusqlite::Error| match unavailable(&error) {
+        e if e.code() == ErrorCode::IntegrityViolation => unsupported(),
+        e => e,
+    })?;
+    match found {
+        (APPLICATION_ID, FORMAT, _) => Ok((conn, Found::Ours)),
+        (0, 0, 0) if options.create => Ok((conn, Found::Empty)),
+        _ => Err(unsupported()),
+    }
+}
+
+/// Sets up a connection for use. Every connection of one database gets the same settings.
+pub(super) fn configure(conn: &Connection, options: &SqliteOptions) -> Result<()> {
+    conn.busy_timeout(BUSY)
+        .and_then(|()| {
+            conn.set_prepared_statement_cache_capacity(64);
+            let synchronous = match options.synchronous {
+                Synchronous::Full => "FULL",
+                Synchronous::Normal => "NORMAL",
+            };
+            conn.execute_batch(&format!(
+                "PRAGMA synchronous = {synchronous};
+                 PRAGMA secure_delete = ON;
+                 PRAGMA wal_autocheckpoint = 8000;
+                 PRAGMA journal_size_limit = 67108864;
+                 PRAGMA temp_store = MEMORY;
+                 PRAGMA cache_size = -16384;
+                 PRAGMA fullfsync = ON;
+                 PRAGMA checkpoint_fullfsync = ON;
+                 PRAGMA trusted_schema = OFF;"
+            ))
+        })
+        .map_err(|e| unavailable(&e))
+}
+
+/// Writes schema, generation and first keys in one transaction; the loser of a race finds the winner's.
+pub(super) fn create(conn: &mut Connection, initial: &Initial) -> Result<()> {
+    let created: rusqlite::Result<()> = (|| {
+        conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;")?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if tx.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))? == APPLICATION_ID {
+            return Ok(());
+        }
+        tx.execute_batch(INIT)?;
+        tx.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (initial.generation, FORMAT))?;
+        tx.execute("INSERT INTO territories VALUES (1, '', 1, 1, 0, ?1, 0)", [genesis("")])?;
+        for key in &initial.keys {
+            tx.execute(
+                "INSERT INTO keys VALUES (?1, ?2, ?3, ?4)",
+                (&key.purpose, &key.territory, key.version, &key.blob),
+            )?;
+        }
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", FORMAT)?;
+        tx.commit()
+    })();
+    created.map_err(|e| unavailable(&e))
+}
+
+/// One more connection to a database that exists.
+pub(super) fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| unavailable(&e))?;
+    configure(&conn, options)?;
+    Ok(conn)
+}
+
+const BUSY: Duration = Duration::from_secs(5);
+
+fn unsupported() -> Error {
+    Error::new(ErrorCode::SchemaUnsupported, "the file is not a medorder database of a format known here")
+}
+
+/// Makes a missing file that only its owner can read; SQLite gives `-wal` and `-shm` the same mode.
+fn create_private(path: &Path) -> Result<()> {
+    let mut open = std::fs::OpenOptions::new();
+    open.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    match open.open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => Err(Error::new(ErrorCode::StorageUnavailable, "the database file cannot be made")),
+    }
+}
+
+/// Tells whether the paths still lead to the files that were opened.
+///
+/// POSIX drops every lock a process has on a file when it closes any descriptor of it, so a second open and
+/// close in the host (a copy, another SQLite library) leaves the live WAL unprotected: another process may
+/// delete it, and commits go to a file without a name. Comparing before each acknowledgement makes that loss
+/// visible (STORAGE.md section 5).
+pub(super) struct FileGuard {
+    paths: [PathBuf; 2],
+    #[cfg(unix)]
+    ids: [(u64, u64); 2],
+}
+
+impl FileGuard {
+    /// Remembers the files. The connection that opened them must have read once, so that the WAL exists.
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let paths = [path.to_owned(), PathBuf::from(wal)];
+        #[cfg(unix)]
+        let ids = {
+            let id = |path| {
+                identity(path)
+                    .ok_or_else(|| Error::new(ErrorCode::StorageUnavailable, "the database file is gone"))
+            };
+            [id(&paths[0])?, id(&paths[1])?]
+        };
+        Ok(Self {
+            paths,
+            #[cfg(unix)]
+            ids,
+        })
+    }
+
+    /// True if both paths lead to the files that were opened. Elsewhere than on Unix locks belong to the
+    /// handle, the danger does not exist, and the answer is always true.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "same shape on every system"))]
+    pub(super) fn holds(&self) -> bool {
+        #[cfg(unix)]
+        return self.paths.iter().zip(&self.ids).all(|(path, id)| identity(path).as_ref() == Some(id));
+        #[cfg(not(unix))]
+        true
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
