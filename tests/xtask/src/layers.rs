@@ -147,9 +147,11 @@ fn module_of(file: &Path) -> Vec<String> {
     names
 }
 
+/// Tests that are longer than their code stand in `tests.rs`, or in `record_tests.rs` beside `record.rs`.
 fn is_test_file(file: &Path) -> bool {
     let path = file.with_extension("");
     path.components().any(|part| part.as_os_str() == "tests")
+        || path.to_string_lossy().ends_with("_tests")
         || TEST_CODE.iter().any(|code| path.starts_with(code))
 }
 
@@ -180,6 +182,7 @@ mod tests {
             ("error.rs", "#[cfg(test)] mod tests { use crate::service::OrderService; }"),
             ("storage/contract/crash.rs", "use crate::service::OrderService;"),
             ("workflow/tests.rs", "use crate::service::OrderService;"),
+            ("phi/record_tests.rs", "use crate::service::OrderService;"),
         ] {
             assert_eq!(found(file, text), [""; 0], "{file}: {text}");
         }

@@ -119,7 +119,7 @@ pub(crate) fn source_rules(project: &Project) -> Result<(), String> {
         );
         Ok(())
     } else {
-        Err(format!("{} faults", faults.len()))
+        Err(format!("faults in the source: {}", faults.len()))
     }
 }
 
