@@ -1,0 +1,68 @@
+//! The project's commands. `cargo xtask help` lists them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to its terminal"
+)]
+
+mod files;
+mod house;
+mod layers;
+mod low_end;
+mod project;
+mod run;
+mod setup;
+mod source;
+mod steps;
+mod tally;
+
+use std::process::ExitCode;
+
+use crate::project::Project;
+
+const HELP: &str = "\
+The project's commands; each works from any folder of the repository.
+
+cargo xtask check     what to run before each push: format, clippy, layers, documentation and the fast
+                      tests, which are the unit, documentation and integration tests of the crate
+                      `medorder`. Under five minutes once the dependencies are built.
+cargo xtask test      everything: says what is missing on the machine and installs it, then format,
+                      clippy, layers, documentation, every test of the workspace (the fast tests are among
+                      them and run once), the quickstart example, the engine without default features and
+                      the engine on the oldest rusqlite it accepts. Stops at the first step that fails;
+                      a step runs to its end. The last line counts the tests: `N passed, N failed`,
+                      with `, N skipped` if some were. A step that fails by another cause counts as one.
+cargo xtask demo      builds the quickstart example and runs it on the real orders in
+                      examples/quickstart/orders.ndjson; arguments after `demo` replace that file.
+cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
+                      the source alone: file length, no unsafe code, no path of somebody's machine.
+cargo xtask help      this text.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let project = match Project::find() {
+        Ok(project) => project,
+        Err(message) => return refuse(&message),
+    };
+    match arguments.as_slice() {
+        ["check"] => run::all(&project, steps::CHECK),
+        ["test"] => run::all(&project, steps::TEST),
+        ["demo", passed_on @ ..] => {
+            steps::demo(&project, passed_on).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS)
+        }
+        ["layers"] => steps::source_rules(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
+        [] | ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        [other, ..] => refuse(&format!("`{}` is not a command; see cargo xtask help", other)),
+    }
+}
+
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("xtask: {message}");
+    ExitCode::FAILURE
+}
