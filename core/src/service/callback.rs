@@ -69,6 +69,19 @@ impl Background {
         Ok(timeout.await.ok())
     }
 
+    /// Runs a long computation away from the caller's executor; a caller that blocks anyway runs it itself.
+    pub(super) async fn offload<T: Send + 'static>(
+        &self,
+        inline: bool,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if inline {
+            return work.await;
+        }
+        let running = self.runtime()?.spawn_blocking(move || pollster::block_on(work));
+        running.await.map_err(|_| Error::new(ErrorCode::Internal, "a long computation panicked"))?
+    }
+
     /// Runs `task` in the background.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = self.runtime() {

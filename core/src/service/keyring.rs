@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorCode, Result};
 use crate::keys::{KeyError, KeyProvider};
 use crate::model::{Chain, TerritoryId};
-use crate::phi::{Key32, TerritoryKey, context};
+use crate::phi::key::{Key32, TerritoryKey, context};
 use crate::storage::{KeyRow, Storage, TerritoryRow};
 
 pub(super) const DATA: &str = "data";
@@ -132,6 +132,22 @@ impl Keyring {
                 None => self.audit(&self.storage.keys(chain).await?, chain.as_str(), background).await,
             },
         }
+    }
+
+    /// The keys of a chain as they are stored now, past every cache: for verification.
+    pub(super) async fn audit_keys(&self, chain: &Chain, background: &Background) -> Result<Arc<AuditKeys>> {
+        self.audit(&self.storage.keys(chain).await?, chain.as_str(), background).await
+    }
+
+    /// A territory as it is stored now, past every cache, in service or not: for verification.
+    pub(super) async fn load_anyhow(&self, id: &TerritoryId, background: &Background) -> Result<Territory> {
+        let row = self.storage.territory(&Chain::Territory(id.clone())).await?.ok_or_else(not_found)?;
+        self.load(row, id.clone(), background).await
+    }
+
+    /// Whether a key row opens.
+    pub(super) async fn opens(&self, row: &KeyRow, background: &Background) -> Result<()> {
+        self.unwrap(row, background).await.map(|_| ())
     }
 
     /// The system chain's keys.

@@ -1,0 +1,472 @@
+//! `verify_audit`: recomputes everything from stored bytes and says which of four things is true.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Core;
+use super::guard::Session;
+use super::keyring::{self, Territory};
+use super::opening;
+use crate::audit::chain::{Head, verify_link};
+use crate::audit::{Action, AuditKeys, Checkpoint, Entry, checkpoint};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Chain, OrderId, Permission};
+use crate::phi::record::skeleton;
+use crate::storage::{EntryQuery, OrderRow};
+use crate::wire;
+
+/// How many entries or rows are read at a time.
+const PAGE: usize = 1_000;
+
+/// What verification found, the worst last to be believed: the first of these that applies is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Somebody changed, added or removed a record.
+    Tampered,
+    /// The newest entries are gone.
+    Truncated,
+    /// All is consistent, but older than the checkpoint, or of another generation.
+    RolledBack,
+    /// Every record is what this library wrote, and nothing is missing.
+    Intact,
+}
+
+impl Verdict {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tampered => "tampered",
+            Self::Truncated => "truncated",
+            Self::RolledBack => "rolled_back",
+            Self::Intact => "intact",
+        }
+    }
+
+    /// The exit code of a command line: 0, 2, 3, 4; 1 is for "could not run".
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Intact => 0,
+            Self::Tampered => 2,
+            Self::Truncated => 3,
+            Self::RolledBack => 4,
+        }
+    }
+}
+
+/// The answer of `verify_audit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// The first that applies, over all chains.
+    pub verdict: Verdict,
+    /// True if every chain was compared with a checkpoint from outside the database. Without one a database
+    /// that was put back as a whole cannot be told from the true one.
+    pub anchored: bool,
+    /// One report a chain.
+    pub chains: Vec<ChainReport>,
+}
+
+/// What is true of one chain and its orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ChainReport {
+    /// The territory, or empty for the system chain.
+    pub territory_id: String,
+    /// What was found.
+    pub verdict: Verdict,
+    /// True if it was compared with a checkpoint from outside the database.
+    pub anchored: bool,
+    /// How many entries hold.
+    pub entries: u64,
+    /// How many order rows were compared with their entries.
+    pub orders: u64,
+    /// The first record that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_bad: Option<BadRecord>,
+}
+
+/// Where the first fault is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BadRecord {
+    /// The position in the chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl Session {
+    /// Verifies this territory's chain and its orders: every hash, MAC and link, every row MAC against its
+    /// newest entry, every key row. With `checkpoint` (a signed note) or an anchor it also tells a database
+    /// that was put back. Leaves a `verify` entry in the system chain, last.
+    ///
+    /// # Errors
+    /// `AUDIT_BROKEN` if `checkpoint` is not a note of this database's key, `ACCESS_DENIED`,
+    /// `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`,
+    /// `OUTCOME_UNKNOWN`, `CLOSED`. What is wrong with the data is no error but the report.
+    pub async fn verify_audit(&self, checkpoint: Option<&str>) -> Result<VerifyReport> {
+        // The chain itself is in question, so a territory that does not load is judged, not refused.
+        if let Err(error) = self.enter(Permission::AuditRead, Action::Verify, None).await
+            && error.code() != ErrorCode::IntegrityViolation
+        {
+            return Err(error);
+        }
+        let chain = Chain::Territory(self.id.clone());
+        let core = Arc::clone(&self.core);
+        let note = checkpoint.map(str::to_owned);
+        let report = self
+            .core
+            .background
+            .offload(self.inline, async move {
+                let given = core.given(note.as_deref(), &chain).await?;
+                let own = core.verify_chain(&chain, given).await?;
+                let system = core.verify_chain(&Chain::System, None).await?;
+                let mut chains = vec![own];
+                if system.verdict != Verdict::Intact {
+                    chains.push(system);
+                }
+                Ok(summed(chains))
+            })
+            .await?;
+        if report.chains.iter().all(|chain| !chain.territory_id.is_empty()) {
+            self.core.system_entry(self, Action::Verify, self.id.as_str()).await?;
+        }
+        Ok(report)
+    }
+}
+
+/// The report over several chains.
+pub(super) fn summed(chains: Vec<ChainReport>) -> VerifyReport {
+    VerifyReport {
+        verdict: chains.iter().map(|chain| chain.verdict).min().unwrap_or(Verdict::Intact),
+        anchored: chains.iter().all(|chain| chain.anchored),
+        chains,
+    }
+}
+
+/// What the entries say of an order.
+struct Told {
+    version: u64,
+    row_mac: [u8; 32],
+    status: String,
+    deleted: bool,
+}
+
+/// A verification under way.
+struct Judge<'a> {
+    core: &'a Core,
+    chain: &'a Chain,
+    keys: Arc<AuditKeys>,
+    orders: HashMap<OrderId, Told>,
+    tampered: Option<BadRecord>,
+    truncated: Option<BadRecord>,
+    entries: u64,
+    rows: u64,
+    /// The newest key version that a rotation entry names.
+    rotated_to: u32,
+}
+
+impl Core {
+    /// A checkpoint that the caller brings, checked against this database's key.
+    async fn given(&self, note: Option<&str>, chain: &Chain) -> Result<Option<Checkpoint>> {
+        let Some(note) = note else { return Ok(None) };
+        let signer = self.keyring.signer(&self.background).await?;
+        let given = checkpoint::verify(note, &signer.public_key())?;
+        if given.chain == chain.as_str() {
+            Ok(Some(given))
+        } else {
+            Err(Error::new(ErrorCode::AuditBroken, "the checkpoint is of another chain"))
+        }
+    }
+
+    /// Verifies one chain and, for a territory, its orders.
+    pub(super) async fn verify_chain(&self, chain: &Chain, given: Option<Checkpoint>) -> Result<ChainReport> {
+        let mut anchors: Vec<Checkpoint> = given.into_iter().collect();
+        if self.anchor.is_some() {
+            let key = self.keyring.signer(&self.background).await?.public_key();
+            anchors.extend(self.anchored(chain, &key).await?);
+        }
+        let anchored = !anchors.is_empty();
+        let fresh = self.keyring.audit_keys(chain, &self.background).await;
+        let mut report = ChainReport {
+            territory_id: chain.as_str().to_owned(),
+            verdict: Verdict::Tampered,
+            anchored,
+            entries: 0,
+            orders: 0,
+            first_bad: None,
+        };
+        let keys = match fresh {
+            Ok(keys) => keys,
+            Err(error) if error.code() == ErrorCode::IntegrityViolation => {
+                report.first_bad = Some(bad("a key row is missing or does not open"));
+                return Ok(report);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut judge = Judge {
+            core: self,
+            chain,
+            keys,
+            orders: HashMap::new(),
+            tampered: None,
+            truncated: None,
+            entries: 0,
+            rows: 0,
+            rotated_to: 1,
+        };
+        let rolled_back = match judge.run(&anchors).await {
+            Ok(rolled_back) => rolled_back,
+            // A stored value that can't even be read was written by somebody else.
+            Err(error) if error.code() == ErrorCode::IntegrityViolation => {
+                judge.tampered.get_or_insert(bad("a stored row cannot be read"));
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        (report.entries, report.orders) = (judge.entries, judge.rows);
+        (report.verdict, report.first_bad) = match (judge.tampered, judge.truncated, rolled_back) {
+            (Some(bad), _, _) => (Verdict::Tampered, Some(bad)),
+            (None, Some(bad), _) => (Verdict::Truncated, Some(bad)),
+            (None, None, Some(bad)) => (Verdict::RolledBack, Some(bad)),
+            (None, None, None) => (Verdict::Intact, None),
+        };
+        Ok(report)
+    }
+}
+
+impl Judge<'_> {
+    /// Returns what speaks for a rollback, should nothing else be wrong.
+    async fn run(&mut self, anchors: &[Checkpoint]) -> Result<Option<BadRecord>> {
+        let generation = self.core.generation().await?;
+        let row = self.core.head_row(self.chain).await?;
+        let own: Vec<&Checkpoint> = anchors.iter().filter(|anchor| anchor.generation == generation).collect();
+        let mut at = Head::genesis(self.chain.as_str());
+        self.anchor_holds(&own, &at);
+        while self.tampered.is_none() && at.seq < row.head.seq {
+            let query = EntryQuery { after: at.seq, upto: Some(row.head.seq), ..EntryQuery::default() };
+            let page = self.core.storage.entries(self.chain, &query, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for entry in page {
+                if !self.entry(&at, &entry) {
+                    self.tampered.get_or_insert(bad_entry(at.seq + 1, "an entry is missing or does not hold"));
+                    break;
+                }
+                at = Head { seq: entry.seq, hash: entry.hash, at: entry.body.at };
+                self.anchor_holds(&own, &at);
+                self.tell(entry);
+                self.entries += 1;
+            }
+        }
+        self.head(&row.head, row.last_seq, &at);
+        if self.tampered.is_none() {
+            self.keys().await?;
+        }
+        if self.tampered.is_none()
+            && let Chain::Territory(id) = self.chain
+        {
+            let keyring = &self.core.keyring;
+            let territory = keyring.load_anyhow(id, &self.core.background).await?;
+            self.rows(&territory, row.head.seq).await?;
+        }
+        let past = anchors.iter().find(|anchor| anchor.generation != generation || anchor.seq > row.head.seq);
+        Ok(past.map(|anchor| bad_entry(anchor.seq, "the database is older than its checkpoint")))
+    }
+
+    fn entry(&self, at: &Head, entry: &Entry) -> bool {
+        verify_link(self.chain.as_str(), &self.keys, at, entry)
+    }
+
+    fn anchor_holds(&mut self, anchors: &[&Checkpoint], at: &Head) {
+        if anchors.iter().any(|anchor| anchor.seq == at.seq && anchor.hash != at.hash) {
+            self.tampered.get_or_insert(bad_entry(at.seq, "another entry was anchored at this position"));
+        }
+    }
+
+    /// Remembers what an entry says of its order; a step that no history of ours has is tampering.
+    fn tell(&mut self, entry: Entry) {
+        if entry.body.action == Action::RotateKeys.name() && entry.body.outcome == "success" {
+            self.rotated_to = self.rotated_to.max(self.rotation(&entry).unwrap_or(1));
+        }
+        if !entry.is_event() {
+            return;
+        }
+        let body = entry.body;
+        let id = OrderId::from_bytes(body.order_id);
+        let follows = match self.orders.get(&id) {
+            None => body.row_version == 1 && body.old_status.is_empty() && body.action == Action::Create.name(),
+            Some(before) => {
+                body.row_version == before.version + 1
+                    && body.old_status == before.status
+                    && !before.deleted
+                    && body.action != Action::Create.name()
+            }
+        };
+        if !follows {
+            let what = "an entry does not follow the order's entry before it";
+            self.tampered.get_or_insert(BadRecord { order_id: Some(id.to_string()), ..bad_entry(entry.seq, what) });
+        }
+        let told = Told {
+            version: body.row_version,
+            row_mac: body.row_mac,
+            deleted: body.action == Action::Delete.name(),
+            status: body.new_status.into_owned(),
+        };
+        self.orders.insert(id, told);
+    }
+
+    fn rotation(&self, entry: &Entry) -> Option<u32> {
+        let body = &entry.body;
+        let json = self.keys.open_details(&body.order_id, body.row_version, &body.action, &body.details).ok()??;
+        wire::parse_details(&json).ok()?.1?.strip_prefix("data ")?.parse().ok()
+    }
+
+    /// The head row against the entries it was read with.
+    fn head(&mut self, head: &Head, last_seq: u64, at: &Head) {
+        if self.tampered.is_some() {
+            return;
+        }
+        if last_seq > head.seq {
+            self.tampered = Some(bad_entry(head.seq + 1, "the head row is below the last entry"));
+        } else if at.seq < head.seq {
+            self.truncated = Some(bad_entry(at.seq + 1, "the chain ends below its head row"));
+        } else if at.hash != head.hash || at.at != head.at {
+            self.tampered = Some(bad_entry(head.seq, "the head row is unlike the last entry"));
+        }
+    }
+
+    /// Every key row of the chain opens, and none is missing. The system chain answers for the whole table.
+    async fn keys(&mut self) -> Result<()> {
+        let rows = match self.chain {
+            Chain::System => self.core.storage.all_keys().await?,
+            Chain::Territory(_) => self.core.storage.keys(self.chain).await?,
+        };
+        for row in &rows {
+            match self.core.keyring.opens(row, &self.core.background).await {
+                Ok(()) => {}
+                Err(error) if error.code() == ErrorCode::IntegrityViolation => {
+                    self.tampered = Some(bad("a key row does not open"));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let has = |purpose: &str, version: u32| {
+            rows.iter().any(|row| {
+                row.purpose == purpose && row.version == version && row.territory == self.chain.as_str()
+            })
+        };
+        let complete = match self.chain {
+            Chain::System => {
+                has(keyring::AUDIT, 1) && has(keyring::CHECKPOINT, 1) && has(keyring::CHECK, 0)
+            }
+            Chain::Territory(_) => {
+                let newest = rows.iter().filter(|row| row.purpose == keyring::DATA).map(|row| row.version).max();
+                let newest = newest.unwrap_or(0).max(self.rotated_to);
+                has(keyring::AUDIT, 1) && (1..=newest).all(|version| has(keyring::DATA, version))
+            }
+        };
+        if !complete {
+            self.tampered = Some(bad("a key row is missing"));
+        }
+        Ok(())
+    }
+
+    /// Every row against the newest entry of its order. Rows change while this walks: one that is newer than
+    /// the entries read is judged by the entries after `head`.
+    async fn rows(&mut self, territory: &Territory, head: u64) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.core.storage.walk(&territory.id, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.order_id);
+            for row in &page {
+                let told = self.orders.remove(&row.order_id);
+                if let Some((truncated, what)) = self.row(territory, row, told, head).await? {
+                    let bad = BadRecord { order_id: Some(row.order_id.to_string()), ..bad(what) };
+                    if !truncated {
+                        self.tampered = Some(bad);
+                        return Ok(());
+                    }
+                    self.truncated.get_or_insert(bad);
+                }
+                self.rows += 1;
+            }
+        }
+        // The smallest id, so that the answer does not depend on the map's order.
+        if let Some(id) = self.orders.keys().min() {
+            self.tampered = Some(BadRecord { order_id: Some(id.to_string()), ..bad("an order row is missing") });
+        }
+        Ok(())
+    }
+
+    /// `None` if the row is as its newest entry says; else whether that speaks for a truncated log.
+    async fn row(
+        &self,
+        territory: &Territory,
+        row: &OrderRow,
+        told: Option<Told>,
+        head: u64,
+    ) -> Result<Option<(bool, &'static str)>> {
+        let mac = match self.row_mac(territory, row).await? {
+            Some(mac) => mac,
+            None => return Ok(Some((false, "an order row does not open"))),
+        };
+        let known = told.as_ref().map_or(0, |told| told.version);
+        if row.version < known {
+            return Ok(Some((false, "an order row is older than its entries")));
+        }
+        let expected = if row.version == known {
+            told.map(|told| (told.row_mac, told.deleted))
+        } else {
+            let newer = self.core.storage.changes(&territory.id, row.order_id, row.version - 1, 1).await?.pop();
+            newer
+                .filter(|entry| entry.seq > head && entry.body.row_version == row.version)
+                .filter(|entry| self.keys.mac(&entry.hash) == entry.mac)
+                .map(|entry| (entry.body.row_mac, entry.body.action == Action::Delete.name()))
+        };
+        Ok(match expected {
+            None => Some((true, "an order row is newer than its entries")),
+            Some((row_mac, deleted)) if row_mac != mac || deleted != row.is_skeleton() => {
+                Some((false, "an order row is unlike its newest entry"))
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// What the newest entry must hold for this row; `None` if the row is not what this library wrote.
+    async fn row_mac(&self, territory: &Territory, row: &OrderRow) -> Result<Option<[u8; 32]>> {
+        if row.version == 0 {
+            return Ok(None);
+        }
+        if row.is_skeleton() {
+            let bare = row.wrapped.is_none() && row.fields.iter().all(Option::is_none);
+            return Ok(bare.then(|| skeleton(&opening::view(territory, row))));
+        }
+        match self.core.check(territory, row).await {
+            Ok(checked) => Ok(Some(checked.row_mac())),
+            Err(error) if error.code() == ErrorCode::IntegrityViolation => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn bad(what: &'static str) -> BadRecord {
+    BadRecord { seq: None, order_id: None, what }
+}
+
+fn bad_entry(seq: u64, what: &'static str) -> BadRecord {
+    BadRecord { seq: Some(seq), ..bad(what) }
+}
