@@ -49,7 +49,9 @@ impl AnchorFile {
     fn text(&self) -> Result<String> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text)).map_err(|_| unavailable())?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_string(&mut text))
+            .map_err(|_| unavailable())?;
         Ok(text)
     }
 }

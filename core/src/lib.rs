@@ -1,15 +1,32 @@
 //! Medical order engine.
 
+#![cfg_attr(docsrs, feature(doc_auto_cfg))]
+
 pub mod access;
+pub mod anchor;
+pub mod audit;
+mod crypto;
+pub mod directory;
 pub mod env;
 pub mod error;
+pub mod keys;
 pub mod model;
 pub mod phi;
+pub mod service;
+pub mod storage;
 pub mod wire;
 pub mod workflow;
 
 pub use access::{AccessPolicy, Actor, Purpose, RoleGrant};
+pub use anchor::{AnchorCallback, AnchorFile, AnchorSink};
+#[doc(hidden)]
+#[cfg(feature = "test-util")]
+pub use crypto::for_tests as crypto_for_tests;
+pub use directory::CareDirectory;
 pub use error::{Details, Error, ErrorCode, ErrorKind, Fault, Result, Rule};
+#[cfg(any(test, feature = "test-util"))]
+pub use keys::TestKey;
+pub use keys::{CallbackKeys, EnvKey, KeyError, KeyFile, KeyProvider, generate_key_file};
 pub use model::{
     AuditDetails, AuditRecord, BatchItem, BatchMode, Chain, CreateOrder, DeleteOrder, EventKind, FieldSet,
     IdempotencyKey, Insurance, InsuranceStatus, InsuranceVerification, Need, Order, OrderEvent, OrderFilter,
@@ -17,4 +34,7 @@ pub use model::{
     RoleName, Source, StatusChange, TerritoryId, Timestamp, TransitionOption, UserId, VerificationData, Why,
 };
 pub use phi::Phi;
+pub use service::{OrderService, Session, Subscription, Verdict};
+#[cfg(feature = "sqlite")]
+pub use storage::sqlite::Synchronous;
 pub use workflow::{Given, Workflow, WorkflowPolicy};

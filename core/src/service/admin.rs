@@ -15,7 +15,7 @@ use crate::keys::KeyProvider;
 use crate::model::{Chain, OrderId, PatientId, Permission, ProviderId, TerritoryId};
 use crate::phi::key::wrapped_version;
 use crate::storage::{Outcome, Relationship, Unit, Write};
-use crate::wire;
+use crate::wire::stored;
 
 /// How many wrapped keys one commit of a rotation replaces.
 const REWRAP: usize = 500;
@@ -77,7 +77,7 @@ impl Admin {
             let epoch = self.core.storage.territory(&chain).await?.map_or(1, |row| row.epoch);
             let keys = self.core.keyring.audit_keys(&chain, &self.core.background).await?;
             let mut draft = session.draft(Action::Register, None);
-            let subject = wire::details_json(None, Some(&format!("territory {territory}")));
+            let subject = stored::details_json(None, Some(&format!("territory {territory}")));
             draft.details = session.seal_details(&keys, &draft, &subject)?;
             let mut unit = Unit::new(chain.clone(), epoch);
             unit.writes.push(Write::Territory);
@@ -101,7 +101,8 @@ impl Admin {
     /// As [`register_territory`](Admin::register_territory), and `TERRITORY_NOT_FOUND`.
     pub async fn unregister_territory(&self, territory: &TerritoryId) -> Result<()> {
         let subject = format!("territory {territory}");
-        self.act(territory, Permission::DirectoryManage, Action::Unregister, &subject, Write::Unregister).await
+        self.act(territory, Permission::DirectoryManage, Action::Unregister, &subject, Write::Unregister)
+            .await
     }
 
     /// Says in the stored registry that this provider may order for this patient here. Again is no error.
@@ -159,7 +160,7 @@ impl Admin {
                 unit.writes.extend([Write::Key(key), Write::RaiseEpoch]);
             }
             let mut draft = session.draft(Action::RotateKeys, None);
-            let subject = wire::details_json(None, Some(&format!("{DATA} {version}")));
+            let subject = stored::details_json(None, Some(&format!("{DATA} {version}")));
             draft.details = session.seal_details(&now.audit, &draft, &subject)?;
             unit.drafts.push(draft);
             begun = matches!(self.core.commit(self.inline, unit, &now.audit).await?, Outcome::Done { .. });
@@ -190,7 +191,9 @@ impl Admin {
             for (id, old) in page {
                 match self.rewrap(&now, id, old).await {
                     Ok(write) => unit.writes.push(write),
-                    Err(error) if error.code() == ErrorCode::IntegrityViolation => damaged = damaged.or(Some(id)),
+                    Err(error) if error.code() == ErrorCode::IntegrityViolation => {
+                        damaged = damaged.or(Some(id))
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -322,7 +325,8 @@ impl Admin {
         let mut now = session.enter(permission, action, None).await?;
         for _ in 0..ROUNDS {
             let mut draft = session.draft(action, None);
-            draft.details = session.seal_details(&now.audit, &draft, &wire::details_json(None, Some(subject)))?;
+            draft.details =
+                session.seal_details(&now.audit, &draft, &stored::details_json(None, Some(subject)))?;
             let mut unit = Unit::new(now.chain.clone(), now.epoch);
             unit.writes.push(write.clone());
             unit.drafts.push(draft);
@@ -370,7 +374,7 @@ impl Admin {
         let mut draft = draft(&self.core, &self.actor, action, None);
         if !subject.is_empty() {
             draft.details =
-                seal_details(&self.core, &system.audit, &draft, &wire::details_json(None, Some(subject)))?;
+                seal_details(&self.core, &system.audit, &draft, &stored::details_json(None, Some(subject)))?;
         }
         let mut unit = Unit::new(Chain::System, system.epoch);
         unit.writes = writes;
@@ -405,7 +409,12 @@ impl Admin {
         Err(busy())
     }
 
-    async fn rewrap(&self, territory: &super::keyring::Territory, id: OrderId, old: Vec<u8>) -> Result<Write> {
+    async fn rewrap(
+        &self,
+        territory: &super::keyring::Territory,
+        id: OrderId,
+        old: Vec<u8>,
+    ) -> Result<Write> {
         let version = wrapped_version(&old)?;
         let key = self.core.keyring.version(territory, version, &self.core.background).await?;
         let key = key.unwrap(id.as_bytes(), &old)?;

@@ -11,7 +11,9 @@ use super::keyring::Territory;
 use super::{ROUNDS, integrity};
 use crate::audit::Action;
 use crate::error::{Error, ErrorCode, Fault, Result, Rule};
-use crate::model::{BatchItem, BatchMode, CreateOrder, OrderId, OrderSummary, Permission, StatusChange, limits};
+use crate::model::{
+    BatchItem, BatchMode, CreateOrder, OrderId, OrderSummary, Permission, StatusChange, limits,
+};
 use crate::storage::{Outcome, Unit};
 use crate::wire::{CheckedChange, CheckedCreate};
 
@@ -55,7 +57,8 @@ impl Session {
     /// as a whole as [`create_order`](Session::create_order). Errors of items stand in the answers.
     pub async fn create_orders(&self, requests: Vec<CreateOrder>, mode: BatchMode) -> Result<Vec<BatchItem>> {
         bounded(requests.len())?;
-        let items = requests.into_iter().map(|request| request.check().map_or_else(Item::Faulty, Item::Create));
+        let items =
+            requests.into_iter().map(|request| request.check().map_or_else(Item::Faulty, Item::Create));
         // Checked a group at a time when each item stands for itself: plaintext does not pile up.
         match mode {
             BatchMode::Atomic => self.atomic(items.collect(), Permission::OrderCreate, Action::Create).await,
@@ -167,7 +170,12 @@ impl Session {
         Ok(Group { slots, answer })
     }
 
-    async fn atomic(&self, items: Vec<Item>, permission: Permission, action: Action) -> Result<Vec<BatchItem>> {
+    async fn atomic(
+        &self,
+        items: Vec<Item>,
+        permission: Permission,
+        action: Action,
+    ) -> Result<Vec<BatchItem>> {
         let (mut orders, mut keys) = (HashSet::new(), HashSet::new());
         let mut faults = Vec::new();
         for (n, item) in items.iter().enumerate() {

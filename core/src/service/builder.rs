@@ -172,7 +172,9 @@ impl Builder {
                 open(Some(Initial { generation: self.env.random()?, keys }))?
             }
         };
-        storage.map(|storage| Arc::new(storage) as Arc<dyn Storage>).ok_or_else(|| super::internal("no engine"))
+        storage
+            .map(|storage| Arc::new(storage) as Arc<dyn Storage>)
+            .ok_or_else(|| super::internal("no engine"))
     }
 
     #[cfg(not(feature = "sqlite"))]
@@ -201,7 +203,10 @@ impl Builder {
     ///
     /// # Errors
     /// `KEY_UNAVAILABLE`.
-    pub async fn initial(keys: &Arc<dyn KeyProvider>, env: &Env) -> Result<([u8; 16], Vec<crate::storage::KeyRow>)> {
+    pub async fn initial(
+        keys: &Arc<dyn KeyProvider>,
+        env: &Env,
+    ) -> Result<([u8; 16], Vec<crate::storage::KeyRow>)> {
         Ok((env.random()?, initial_keys(keys, env, &Background::default()).await?))
     }
 }

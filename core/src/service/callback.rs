@@ -110,7 +110,10 @@ impl Drop for Down {
 /// Refuses a call that comes from inside one of the service's own callbacks: it could wait for itself.
 pub(super) fn refuse_inside() -> Result<()> {
     if INSIDE.get() {
-        return Err(Error::new(ErrorCode::Closed, "the service cannot be called from inside one of its callbacks"));
+        return Err(Error::new(
+            ErrorCode::Closed,
+            "the service cannot be called from inside one of its callbacks",
+        ));
     }
     Ok(())
 }
@@ -118,6 +121,12 @@ pub(super) fn refuse_inside() -> Result<()> {
 /// Waits for whichever of two is ready first.
 pub(super) async fn either(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
     let (mut a, mut b) = (pin!(a), pin!(b));
-    poll_fn(|cx| if a.as_mut().poll(cx).is_ready() || b.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { Poll::Pending })
-        .await;
+    poll_fn(|cx| {
+        if a.as_mut().poll(cx).is_ready() || b.as_mut().poll(cx).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }

@@ -52,7 +52,9 @@ impl Core {
         let note = self.ask(move || sink.newest(&name)).await?;
         let newest = note.map(|note| checkpoint::verify(&note, public_key)).transpose()?;
         match newest {
-            Some(newest) if newest.chain != chain.as_str() => Err(broken("the anchor answers for another chain", 0)),
+            Some(newest) if newest.chain != chain.as_str() => {
+                Err(broken("the anchor answers for another chain", 0))
+            }
             newest => Ok(newest),
         }
     }

@@ -9,13 +9,13 @@ use super::{ROUNDS, integrity};
 use crate::audit::Action;
 use crate::error::{Error, ErrorCode, Result, Rule};
 use crate::model::{
-    CreateOrder, DeleteOrder, FieldSet, IdempotencyKey, OrderId, OrderStatus, OrderSummary, Permission, PhiField,
-    StatusChange, Timestamp, limits,
+    CreateOrder, DeleteOrder, FieldSet, IdempotencyKey, OrderId, OrderStatus, OrderSummary, Permission,
+    PhiField, StatusChange, Timestamp, limits,
 };
 use crate::phi::key::OrderKey;
 use crate::phi::record::{self, RowView};
 use crate::storage::{IdempotencyRecord, OrderRow, OrderUpdate, Outcome, Unit, Write};
-use crate::wire::{self, CheckedChange, CheckedCreate, CheckedDelete, stored};
+use crate::wire::{CheckedChange, CheckedCreate, CheckedDelete, stored};
 use crate::workflow::{Given, Workflow};
 
 /// A checked request that changes one order.
@@ -80,7 +80,11 @@ impl Session {
     }
 
     /// Prepares and commits until it fits.
-    pub(super) async fn run(&self, mut territory: Arc<Territory>, command: Command<'_>) -> Result<OrderSummary> {
+    pub(super) async fn run(
+        &self,
+        mut territory: Arc<Territory>,
+        command: Command<'_>,
+    ) -> Result<OrderSummary> {
         let mut met = None;
         for _ in 0..ROUNDS {
             let (unit, answer) = match self.prepare(&territory, command).await? {
@@ -181,7 +185,11 @@ impl Session {
         }
     }
 
-    async fn prepare_create(&self, territory: &Territory, request: &CheckedCreate) -> Result<(Unit, OrderSummary)> {
+    async fn prepare_create(
+        &self,
+        territory: &Territory,
+        request: &CheckedCreate,
+    ) -> Result<(Unit, OrderSummary)> {
         self.core.check_relationship(territory, &request.patient_id, &request.provider_id).await?;
         let now = self.core.now();
         // One draw, cut into disjoint parts: id, order key, hedge of the wrap, hedge of the seal.
@@ -201,8 +209,12 @@ impl Session {
             seal: None,
             fields: Default::default(),
         };
-        let sealed =
-            record::seal(&key, &opening::view(territory, &row), &borrowed(&request.plaintext), &cut(&random, 72))?;
+        let sealed = record::seal(
+            &key,
+            &opening::view(territory, &row),
+            &borrowed(&request.plaintext),
+            &cut(&random, 72),
+        )?;
         let mut draft = self.draft(Action::Create, Some(id));
         draft.at = now.as_micros();
         draft.new_status = Workflow::START.name().into();
@@ -270,7 +282,7 @@ impl Session {
             (seal, None, mac)
         } else {
             let mut plaintext = checked.plaintext()?;
-            apply(request, &mut plaintext, now, self.actor.user().as_str())?;
+            apply(request, &mut plaintext, now, self.actor.user_id().as_str())?;
             let sealed = record::seal(&checked.key, &next, &borrowed(&plaintext), &random)?;
             (sealed.seal.to_vec(), Some(sealed.fields.clone()), sealed.row_mac())
         };
@@ -282,7 +294,7 @@ impl Session {
         draft.row_version = version;
         draft.row_mac = row_mac;
         draft.fields = changed.bits();
-        let details = wire::details_json(request.reason.as_deref(), None);
+        let details = stored::details_json(request.reason.as_deref(), None);
         draft.details = self.seal_details(&territory.audit, &draft, &details)?;
 
         let mut answer = checked.summary(territory)?;
@@ -320,12 +332,16 @@ impl Session {
         draft.new_status = checked.status.name().into();
         draft.row_version = version;
         draft.row_mac = record::skeleton(&next);
-        let details = wire::details_json(Some(&request.reason), None);
+        let details = stored::details_json(Some(&request.reason), None);
         draft.details = self.seal_details(&territory.audit, &draft, &details)?;
         let mut answer = checked.summary(territory)?;
         (answer.version, answer.updated_at) = (version, now);
         let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
-        unit.writes.push(Write::Shred { order_id: id, from_version: row.version, updated_at: now.as_micros() });
+        unit.writes.push(Write::Shred {
+            order_id: id,
+            from_version: row.version,
+            updated_at: now.as_micros(),
+        });
         unit.drafts.push(draft);
         Ok((unit, answer))
     }
@@ -354,7 +370,7 @@ impl Session {
             Command::Change(id, request) => (Action::UpdateStatus, *id.as_bytes(), &request.request),
             Command::Delete(id, _) => (Action::Delete, *id.as_bytes(), &[]),
         };
-        territory.audit.idempotency_request(self.actor.user().as_str(), action.name(), &order_id, request)
+        territory.audit.idempotency_request(self.actor.user_id().as_str(), action.name(), &order_id, request)
     }
 }
 
@@ -402,15 +418,16 @@ fn apply(request: &CheckedChange, plaintext: &mut Plaintext, now: Timestamp, use
         let old = plaintext[slot(PhiField::Notes)].take().unwrap_or_default();
         let old = std::str::from_utf8(&old).map_err(|_| integrity())?;
         let all = stored::append_notes(old, now, user, notes.expose());
-        if all.len() > limits::NOTES_MAX {
+        if all.expose().len() > limits::NOTES_MAX {
             return Err(Error::fault("notes", Rule::TooLong));
         }
-        plaintext[slot(PhiField::Notes)] = Some(all.into_bytes().into());
+        plaintext[slot(PhiField::Notes)] = Some(stored::text(all.expose()));
     }
     if let Some(verification) = &request.verification {
         let mut verification = verification.clone();
         verification.verified_at = Some(now);
-        plaintext[slot(PhiField::InsuranceVerification)] = Some(stored::encode_verification(&verification));
+        plaintext[slot(PhiField::InsuranceVerification)] =
+            Some(stored::insurance_verification(&verification));
     }
     Ok(())
 }
@@ -443,11 +460,16 @@ fn version_conflict(id: OrderId, current: u64) -> Error {
 
 impl Session {
     /// True if `status` is a verification and this actor created the order, where the policy separates them.
-    pub(super) async fn is_own_order(&self, territory: &Territory, id: OrderId, status: OrderStatus) -> Result<bool> {
+    pub(super) async fn is_own_order(
+        &self,
+        territory: &Territory,
+        id: OrderId,
+        status: OrderStatus,
+    ) -> Result<bool> {
         let verifies = self.core.workflow.permission(status) == Permission::OrderVerify;
         if !verifies || !self.core.policy.separates_verifier() {
             return Ok(false);
         }
-        Ok(self.core.creator(territory, id).await? == self.actor.user().as_str())
+        Ok(self.core.creator(territory, id).await? == self.actor.user_id().as_str())
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::callback::Background;
-use crate::audit::{AuditKeys, Entry, EntryDraft, Head, link};
+use crate::audit::chain::link;
+use crate::audit::{AuditKeys, Entry, EntryDraft, Head};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId};
 use crate::storage::{Linker, NotNow, Outcome, Storage, Unit};
@@ -119,7 +120,10 @@ impl Committer {
         self.queue.ready.notify_one();
         Ok(async move {
             answer.await.unwrap_or_else(|_| {
-                Err(Error::new(ErrorCode::OutcomeUnknown, "the committer failed while the change was under way"))
+                Err(Error::new(
+                    ErrorCode::OutcomeUnknown,
+                    "the committer failed while the change was under way",
+                ))
             })
         })
     }

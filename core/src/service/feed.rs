@@ -12,7 +12,7 @@ use super::{ROUNDS, integrity};
 use crate::audit::{Action, Cursor, Entry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{EventKind, OrderEvent, OrderId, OrderStatus, Permission, Timestamp};
-use crate::wire;
+use crate::wire::stored;
 
 /// How many events a subscriber holds at most.
 const PAGE: usize = 256;
@@ -85,7 +85,8 @@ impl Session {
                 let cursor = Cursor::decode(token)?;
                 let page = self.core.storage.events(&territory.id, None, cursor.seq, 1).await?;
                 let page = page.ok_or_else(not_found)?;
-                let anchor = if cursor.seq == 0 { Some(crate::audit::chain::genesis(chain)) } else { page.anchor };
+                let anchor =
+                    if cursor.seq == 0 { Some(crate::audit::chain::genesis(chain)) } else { page.anchor };
                 let fits = cursor.seq <= page.head.seq
                     && anchor.is_some_and(|hash| cursor.names(generation, chain, cursor.seq, &hash));
                 if fits { Ok(place(&cursor)) } else { Err(invalid()) }
@@ -180,7 +181,7 @@ impl Subscription {
         let keys = core.keyring.chain(&self.session.id.clone().into(), &core.background).await?;
         let body = &entry.body;
         let reason = match keys.open_details(&body.order_id, body.row_version, &body.action, &body.details)? {
-            Some(json) => wire::parse_details(&json)?.0,
+            Some(json) => stored::parse_details(&json)?.0,
             None => None,
         };
         let deleted = body.action == Action::Delete.name();
@@ -199,7 +200,8 @@ impl Subscription {
     }
 
     fn token(&self, (seq, hash8): (u64, [u8; 8])) -> String {
-        Cursor { generation: self.generation, chain: self.session.id.as_str().to_owned(), seq, hash8 }.encode()
+        Cursor { generation: self.generation, chain: self.session.id.as_str().to_owned(), seq, hash8 }
+            .encode()
     }
 }
 
@@ -211,7 +213,7 @@ impl fmt::Debug for Subscription {
 
 /// A stored status word; empty is none.
 pub(super) fn event_status(word: &str) -> Result<Option<OrderStatus>> {
-    if word.is_empty() { Ok(None) } else { OrderStatus::parse(word).map(Some).ok_or_else(integrity) }
+    if word.is_empty() { Ok(None) } else { OrderStatus::parse(word).map(Some).map_err(|_| integrity()) }
 }
 
 fn place(cursor: &Cursor) -> (u64, [u8; 8]) {
@@ -223,5 +225,8 @@ fn prefix(hash: &[u8; 32]) -> [u8; 8] {
 }
 
 fn invalid() -> Error {
-    Error::new(ErrorCode::InvalidCursor, "the cursor is not of this database and territory; start over from a list")
+    Error::new(
+        ErrorCode::InvalidCursor,
+        "the cursor is not of this database and territory; start over from a list",
+    )
 }

@@ -14,7 +14,7 @@ use crate::audit::{self, Action, AuditKeys, EntryDraft};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId, Permission, TerritoryId};
 use crate::storage::{Outcome, Unit};
-use crate::wire;
+use crate::wire::stored;
 
 /// What one actor may do in one territory. Cheap to clone; a clone shares the revocation.
 ///
@@ -61,8 +61,7 @@ impl Session {
 
     /// True while the session is neither revoked nor expired.
     pub(super) fn lives(&self) -> bool {
-        !self.revocation.revoked.load(Ordering::Acquire)
-            && self.actor.expires_at().is_none_or(|expires| self.core.now() < expires)
+        !self.revocation.revoked.load(Ordering::Acquire) && !self.actor.is_expired(self.core.now())
     }
 
     /// Session, territory of the actor, permission, territory: the checks that every call begins with.
@@ -72,6 +71,16 @@ impl Session {
         action: Action,
         order: Option<OrderId>,
     ) -> Result<Arc<Territory>> {
+        self.permit_on(permission, action, order).await?;
+        self.core.territory(&self.id).await
+    }
+
+    /// The same without the last: the territory need not exist.
+    pub(super) async fn permit(&self, permission: Permission, action: Action) -> Result<()> {
+        self.permit_on(permission, action, None).await
+    }
+
+    async fn permit_on(&self, permission: Permission, action: Action, order: Option<OrderId>) -> Result<()> {
         self.core.live()?;
         let denied = if !self.lives() {
             Some((ErrorCode::AccessDenied, "the session is expired or revoked"))
@@ -84,7 +93,7 @@ impl Session {
         };
         match denied {
             Some((code, message)) => Err(self.deny(action, order, Error::new(code, message)).await),
-            None => self.core.territory(&self.id).await,
+            None => Ok(()),
         }
     }
 
@@ -97,37 +106,25 @@ impl Session {
         }
     }
 
+    /// A territory that the actor has, and that is in service, keeps its own denials; the rest is the system's.
     async fn write_denial(&self, action: Action, order: Option<OrderId>) -> Result<()> {
-        for _ in 0..super::ROUNDS {
-            // A territory that the actor has, and that exists, keeps its own denials; the rest is the system's.
-            let own = if self.actor.has_territory(&self.id) {
-                match self.core.keyring.territory(&self.id, &self.core.background).await {
-                    Ok(territory) => Some(territory),
-                    Err(error) if error.code() == ErrorCode::TerritoryNotFound => None,
+        let core = &self.core;
+        if self.actor.has_territory(&self.id) {
+            for _ in 0..super::ROUNDS {
+                let territory = match core.keyring.territory(&self.id, &core.background).await {
+                    Ok(territory) => territory,
+                    Err(error) if error.code() == ErrorCode::TerritoryNotFound => break,
                     Err(error) => return Err(error),
+                };
+                let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
+                unit.drafts.push(denied(self.draft(action, order)));
+                match core.commit(self.inline, unit, &territory.audit).await? {
+                    Outcome::Done { .. } => return Ok(()),
+                    _ => core.stale(&territory.chain).await,
                 }
-            } else {
-                None
-            };
-            let mut draft = self.draft(action, order);
-            draft.outcome = audit::Outcome::Denied.name().into();
-            let (chain, epoch, keys) = match own {
-                Some(territory) => (territory.chain.clone(), territory.epoch, Arc::clone(&territory.audit)),
-                None => {
-                    let system = self.core.keyring.system(&self.core.background).await?;
-                    let subject = wire::details_json(None, Some(self.id.as_str()));
-                    draft.details = self.seal_details(&system.audit, &draft, &subject)?;
-                    (Chain::System, system.epoch, Arc::clone(&system.audit))
-                }
-            };
-            let mut unit = Unit::new(chain.clone(), epoch);
-            unit.drafts.push(draft);
-            match self.core.commit(self.inline, unit, &keys).await? {
-                Outcome::Done { .. } => return Ok(()),
-                _ => self.core.stale(&chain).await,
             }
         }
-        Err(busy())
+        core.deny_in_system(&self.actor, self.inline, action, order, self.id.as_str()).await
     }
 
     /// A success entry of this actor, now, with nothing in it yet.
@@ -158,17 +155,48 @@ impl Session {
     }
 }
 
+impl Core {
+    /// A denial in the system chain, whose subject says what was asked for.
+    pub(super) async fn deny_in_system(
+        self: &Arc<Self>,
+        actor: &Actor,
+        inline: bool,
+        action: Action,
+        order: Option<OrderId>,
+        subject: &str,
+    ) -> Result<()> {
+        for _ in 0..super::ROUNDS {
+            let system = self.keyring.system(&self.background).await?;
+            let mut draft = denied(draft(self, actor, action, order));
+            draft.details =
+                seal_details(self, &system.audit, &draft, &stored::details_json(None, Some(subject)))?;
+            let mut unit = Unit::new(Chain::System, system.epoch);
+            unit.drafts.push(draft);
+            match self.commit(inline, unit, &system.audit).await? {
+                Outcome::Done { .. } => return Ok(()),
+                _ => self.stale(&Chain::System).await,
+            }
+        }
+        Err(busy())
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({})", self.id)
     }
 }
 
+fn denied(mut draft: EntryDraft) -> EntryDraft {
+    draft.outcome = audit::Outcome::Denied.name().into();
+    draft
+}
+
 pub(super) fn draft(core: &Core, actor: &Actor, action: Action, order: Option<OrderId>) -> EntryDraft {
     EntryDraft {
         at: core.env.clock.now_micros(),
         user_id: actor.user_id().as_str().to_owned(),
-        role: actor.role_text().to_owned(),
+        role: actor.role_text(),
         purpose: actor.purpose().name().to_owned(),
         order_id: order.map_or([0; 16], |id| *id.as_bytes()),
         action: action.name().into(),
@@ -178,8 +206,8 @@ pub(super) fn draft(core: &Core, actor: &Actor, action: Action, order: Option<Or
         row_version: 0,
         row_mac: [0; 32],
         fields: 0,
-        request_id: actor.request_id().map_or_else(String::new, |id| id.as_str().to_owned()),
-        source: actor.source().map_or_else(String::new, |source| source.as_str().to_owned()),
+        request_id: actor.request_text().to_owned(),
+        source: actor.source_text().to_owned(),
         details: Vec::new(),
     }
 }
@@ -200,4 +228,3 @@ pub(super) fn order_not_found(id: OrderId) -> Error {
 pub(super) fn busy() -> Error {
     Error::new(ErrorCode::StorageUnavailable, "the territory changes too fast; try again")
 }
-

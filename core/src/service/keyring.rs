@@ -69,7 +69,11 @@ impl Keyring {
     ///
     /// # Errors
     /// `TERRITORY_NOT_FOUND` if it is not registered.
-    pub(super) async fn territory(&self, id: &TerritoryId, background: &Background) -> Result<Arc<Territory>> {
+    pub(super) async fn territory(
+        &self,
+        id: &TerritoryId,
+        background: &Background,
+    ) -> Result<Arc<Territory>> {
         if let Some(known) = self.territories.get(id).await {
             return Ok(known);
         }
@@ -193,15 +197,23 @@ impl Keyring {
     /// Checks the root key: `check` unwraps under version 0 and not under version 1 (FORMAT section 1).
     pub(super) async fn check(&self, background: &Background) -> Result<()> {
         let rows = self.storage.keys(&Chain::System).await?;
+        Self::check_row(&rows, &self.provider(), background).await
+    }
+
+    /// The same for rows and a provider that are not in use yet.
+    pub(super) async fn check_row(
+        rows: &[KeyRow],
+        provider: &Arc<dyn KeyProvider>,
+        background: &Background,
+    ) -> Result<()> {
         let row = rows.iter().find(|key| key.purpose == CHECK).ok_or_else(mismatch)?;
-        let provider = self.provider();
-        let opened = call_unwrap(&provider, &row.blob, context(CHECK, "", 0), background).await;
+        let opened = call_unwrap(provider, &row.blob, context(CHECK, "", 0), background).await;
         match opened {
             Ok(_) => {}
             Err(KeyError::Refused) => return Err(mismatch()),
             Err(_) => return Err(unavailable()),
         }
-        match call_unwrap(&provider, &row.blob, context(CHECK, "", 1), background).await {
+        match call_unwrap(provider, &row.blob, context(CHECK, "", 1), background).await {
             Err(KeyError::Refused) => Ok(()),
             Err(_) => Err(unavailable()),
             Ok(_) => Err(Error::new(ErrorCode::KeyMismatch, "the key provider ignores its context")),
@@ -220,19 +232,15 @@ impl Keyring {
         wrap_row(&self.provider(), key, purpose, chain.as_str(), version, background).await
     }
 
-    /// The same keys under another provider, for `change_root`.
+    /// The same key under another provider, for `change_root`.
     pub(super) async fn rewrap(
         &self,
-        rows: &[KeyRow],
+        row: &KeyRow,
         provider: &Arc<dyn KeyProvider>,
         background: &Background,
-    ) -> Result<Vec<KeyRow>> {
-        let mut new = Vec::with_capacity(rows.len());
-        for row in rows {
-            let key = Zeroizing::new(*self.unwrap(row, background).await?.expose());
-            new.push(wrap_row(provider, key, &row.purpose, &row.territory, row.version, background).await?);
-        }
-        Ok(new)
+    ) -> Result<KeyRow> {
+        let key = Zeroizing::new(*self.unwrap(row, background).await?.expose());
+        wrap_row(provider, key, &row.purpose, &row.territory, row.version, background).await
     }
 
     async fn audit(&self, rows: &[KeyRow], chain: &str, background: &Background) -> Result<Arc<AuditKeys>> {

@@ -100,7 +100,8 @@ fn encode(territory: &Territory, generation: &[u8; 16], filter: &OrderFilter, pl
 }
 
 fn decode(territory: &Territory, generation: &[u8; 16], filter: &OrderFilter, token: &str) -> Result<Place> {
-    let invalid = || Error::new(ErrorCode::InvalidCursor, "the cursor is not of this database, territory and filter");
+    let invalid =
+        || Error::new(ErrorCode::InvalidCursor, "the cursor is not of this database, territory and filter");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
     let (body, mac) = bytes.split_at_checked(TOKEN_LEN - 32).ok_or_else(invalid)?;
     if mac != tag(territory, generation, filter, body) {
@@ -121,7 +122,9 @@ fn tag(territory: &Territory, generation: &[u8; 16], filter: &OrderFilter, body:
     statuses.dedup();
     let status = statuses.join(",");
     let text = |present: Option<&str>| present.map_or_else(|| "-".to_owned(), |text| format!("={text}"));
-    let time = |present: Option<crate::model::Timestamp>| text(present.map(|t| t.as_micros().to_string()).as_deref());
+    let time = |present: Option<crate::model::Timestamp>| {
+        text(present.map(|t| t.as_micros().to_string()).as_deref())
+    };
     territory.audit.page_tag(&[
         body,
         generation,

@@ -10,10 +10,11 @@ use crate::audit::chain::Head;
 use crate::audit::{Action, AuditKeys, Entry};
 use crate::error::{Error, ErrorCode, Result, Rule};
 use crate::model::{
-    AuditDetails, AuditRecord, Chain, FieldSet, OrderId, PatientId, Permission, ProviderId, Timestamp, UserId, limits,
+    AuditDetails, AuditRecord, Chain, FieldSet, OrderId, PatientId, Permission, ProviderId, Timestamp,
+    UserId, limits,
 };
 use crate::storage::{EntryQuery, Outcome, Relationship, RelationshipQuery, Unit};
-use crate::wire;
+use crate::wire::stored;
 
 /// Which entries of the audit to read; all that are given must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,7 +134,8 @@ impl Session {
             let rows = self.core.storage.relationships(&territory.id, &query, limit).await?;
             if self.leave(&territory, Action::View, "relationships").await? {
                 let pair = |row: &Relationship| Ok((row.patient_id.parse()?, row.provider_id.parse()?));
-                let relationships = rows.iter().map(pair).collect::<Result<Vec<_>>>().map_err(|_| integrity())?;
+                let relationships =
+                    rows.iter().map(pair).collect::<Result<Vec<_>>>().map_err(|_| integrity())?;
                 return Ok(RelationshipPage { more: rows.len() == limit, relationships });
             }
             territory = self.refresh().await?;
@@ -161,7 +163,8 @@ impl Session {
     /// Writes an entry without an order into the territory's chain; false if its epoch is over.
     pub(super) async fn leave(&self, territory: &Territory, action: Action, subject: &str) -> Result<bool> {
         let mut draft = self.draft(action, None);
-        let details = if subject.is_empty() { String::new() } else { wire::details_json(None, Some(subject)) };
+        let details =
+            if subject.is_empty() { String::new() } else { stored::details_json(None, Some(subject)) };
         draft.details = self.seal_details(&territory.audit, &draft, &details)?;
         let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
         unit.drafts.push(draft);
@@ -273,7 +276,8 @@ impl Core {
         for _ in 0..ROUNDS {
             let system = self.keyring.system(&self.background).await?;
             let mut draft = session.draft(action, None);
-            draft.details = session.seal_details(&system.audit, &draft, &wire::details_json(None, Some(subject)))?;
+            draft.details =
+                session.seal_details(&system.audit, &draft, &stored::details_json(None, Some(subject)))?;
             let mut unit = Unit::new(Chain::System, system.epoch);
             unit.drafts.push(draft);
             match self.commit(session.inline, unit, &system.audit).await? {
@@ -288,10 +292,11 @@ impl Core {
 /// An entry as a reader sees it.
 pub(super) fn record(chain: &Chain, keys: &AuditKeys, entry: Entry) -> Result<AuditRecord> {
     let body = entry.body;
-    let (reason, subject) = match keys.open_details(&body.order_id, body.row_version, &body.action, &body.details)? {
-        Some(json) => wire::parse_details(&json)?,
-        None => (None, None),
-    };
+    let (reason, subject) =
+        match keys.open_details(&body.order_id, body.row_version, &body.action, &body.details)? {
+            Some(json) => stored::parse_details(&json)?,
+            None => (None, None),
+        };
     let order_id = OrderId::from_bytes(body.order_id);
     Ok(AuditRecord {
         timestamp: Timestamp::from_micros(body.at),
@@ -322,7 +327,8 @@ fn bounded(limit: usize) -> Result<()> {
 }
 
 fn gap(seq: u64) -> Error {
-    Error::new(ErrorCode::AuditBroken, "an entry of the chain is missing").with(|details| details.seq = Some(seq))
+    Error::new(ErrorCode::AuditBroken, "an entry of the chain is missing")
+        .with(|details| details.seq = Some(seq))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -27,11 +27,15 @@ use std::time::Duration;
 use moka::future::Cache;
 
 pub use self::admin::{Admin, Progress, RotationReport};
-pub use self::blocking::{BlockingAdmin, BlockingService, BlockingSession, BlockingSubscription};
+pub use self::blocking::{
+    BlockingAdmin, BlockingExport, BlockingService, BlockingSession, BlockingSubscription,
+};
 pub use self::builder::Builder;
 pub use self::feed::Subscription;
 pub use self::guard::Session;
-pub use self::log::{AuditExport, AuditFilter, AuditPage, RelationshipFilter, RelationshipPage};
+pub use self::log::{
+    AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage,
+};
 pub use self::verify::{BadRecord, ChainReport, Verdict, VerifyReport};
 
 use self::callback::{Background, DEADLINE};
@@ -199,7 +203,9 @@ impl Core {
             let now = self.env.clock.now_micros();
             let last = self.checkpointed.load(Ordering::Relaxed);
             let due = now.saturating_sub(last) >= CHECKPOINT_EVERY.as_micros() as i64;
-            if due && self.checkpointed.compare_exchange(last, now, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if due
+                && self.checkpointed.compare_exchange(last, now, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
                 let core = Arc::clone(self);
                 self.background.spawn(async move {
                     if let Err(error) = core.checkpoint_all().await {
@@ -218,8 +224,10 @@ impl Core {
         patient: &PatientId,
         provider: &ProviderId,
     ) -> Result<()> {
-        let relationship =
-            Relationship { patient_id: patient.as_str().to_owned(), provider_id: provider.as_str().to_owned() };
+        let relationship = Relationship {
+            patient_id: patient.as_str().to_owned(),
+            provider_id: provider.as_str().to_owned(),
+        };
         let key = (territory.id.clone(), territory.epoch, relationship);
         if self.relationships.contains_key(&key) {
             return Ok(());
@@ -230,7 +238,10 @@ impl Core {
                 let directory = Arc::clone(directory);
                 let (patient, provider, id) = (patient.clone(), provider.clone(), territory.id.clone());
                 let ask = move || directory.relationship_exists(&patient, &provider, &id);
-                self.background.call(DEADLINE, ask, directory_unavailable).await?.map_err(|_| directory_unavailable())?
+                self.background
+                    .call(DEADLINE, ask, directory_unavailable)
+                    .await?
+                    .map_err(|_| directory_unavailable())?
             }
         };
         if !exists {

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::model::{FieldSet, Order, OrderStatus, OrderSummary, PhiField, Timestamp};
 use crate::phi::key::{OrderKey, wrapped_version};
 use crate::phi::record::{self, Opened, RowView};
-use crate::phi::Phi;
 use crate::storage::OrderRow;
 use crate::wire::stored;
 
@@ -34,7 +33,7 @@ impl Core {
         let key = self.keyring.version(territory, version, &self.background).await?;
         let key = key.unwrap(row.order_id.as_bytes(), wrapped)?;
         let opened = record::open(&key, &view(territory, row), seal, &row.fields)?;
-        let status = OrderStatus::parse(&row.status).ok_or_else(integrity)?;
+        let status = OrderStatus::parse(&row.status).map_err(|_| integrity())?;
         Ok(Checked { row, status, key, opened })
     }
 }
@@ -65,8 +64,8 @@ impl Checked<'_> {
     /// Until when the verification holds, if it says so.
     pub(super) fn valid_until(&self) -> Result<Option<Timestamp>> {
         let stored = self.decrypt(PhiField::InsuranceVerification)?;
-        let verification = stored.map(|bytes| stored::decode_verification(&bytes)).transpose()?;
-        Ok(verification.and_then(|verification| verification.valid_until))
+        let verification = stored.map(|bytes| stored::decode_insurance_verification(&bytes)).transpose()?;
+        Ok(verification.and_then(|verification| verification.expose().valid_until))
     }
 
     pub(super) fn summary(&self, territory: &Territory) -> Result<OrderSummary> {
@@ -74,21 +73,17 @@ impl Checked<'_> {
     }
 
     /// The order as seen by somebody who may see `shown`; decrypts these fields and no other.
-    pub(super) fn disclose(&self, territory: &Territory, shown: FieldSet, withheld: FieldSet) -> Result<Order> {
+    pub(super) fn disclose(
+        &self,
+        territory: &Territory,
+        shown: FieldSet,
+        withheld: FieldSet,
+    ) -> Result<Order> {
         let mut order = Order::plain(self.summary(territory)?);
-        order.disclosed = shown;
         order.withheld = withheld;
         for field in shown.iter() {
-            let Some(bytes) = self.decrypt(field)? else { continue };
-            match field {
-                PhiField::ServiceType => order.service_type = Some(Phi::new(stored::decode_text(&bytes)?)),
-                PhiField::DiagnosisCodes => order.diagnosis_codes = Some(Phi::new(stored::decode_codes(&bytes)?)),
-                PhiField::Notes => order.notes = Some(Phi::new(stored::decode_text(&bytes)?)),
-                PhiField::Insurance => order.insurance = Some(Phi::new(stored::decode_insurance(&bytes)?)),
-                PhiField::InsuranceVerification => {
-                    order.insurance_verification = Some(Phi::new(stored::decode_verification(&bytes)?));
-                }
-            }
+            let bytes = self.decrypt(field)?;
+            stored::disclose(&mut order, field, bytes.as_ref().map(|bytes| bytes.as_slice()))?;
         }
         Ok(order)
     }
@@ -115,7 +110,7 @@ pub(super) fn summary(territory: &Territory, row: &OrderRow) -> Result<OrderSumm
         territory_id: territory.id.clone(),
         patient_id: row.patient_id.parse().map_err(foreign)?,
         provider_id: row.provider_id.parse().map_err(foreign)?,
-        status: OrderStatus::parse(&row.status).ok_or_else(integrity)?,
+        status: OrderStatus::parse(&row.status).map_err(|_| integrity())?,
         version: row.version,
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId, Permission};
 use crate::phi::record::skeleton;
 use crate::storage::{EntryQuery, OrderRow};
-use crate::wire;
+use crate::wire::stored;
 
 /// How many entries or rows are read at a time.
 const PAGE: usize = 1_000;
@@ -261,7 +261,8 @@ impl Judge<'_> {
             }
             for entry in page {
                 if !self.entry(&at, &entry) {
-                    self.tampered.get_or_insert(bad_entry(at.seq + 1, "an entry is missing or does not hold"));
+                    self.tampered
+                        .get_or_insert(bad_entry(at.seq + 1, "an entry is missing or does not hold"));
                     break;
                 }
                 at = Head { seq: entry.seq, hash: entry.hash, at: entry.body.at };
@@ -306,7 +307,9 @@ impl Judge<'_> {
         let body = entry.body;
         let id = OrderId::from_bytes(body.order_id);
         let follows = match self.orders.get(&id) {
-            None => body.row_version == 1 && body.old_status.is_empty() && body.action == Action::Create.name(),
+            None => {
+                body.row_version == 1 && body.old_status.is_empty() && body.action == Action::Create.name()
+            }
             Some(before) => {
                 body.row_version == before.version + 1
                     && body.old_status == before.status
@@ -316,7 +319,8 @@ impl Judge<'_> {
         };
         if !follows {
             let what = "an entry does not follow the order's entry before it";
-            self.tampered.get_or_insert(BadRecord { order_id: Some(id.to_string()), ..bad_entry(entry.seq, what) });
+            self.tampered
+                .get_or_insert(BadRecord { order_id: Some(id.to_string()), ..bad_entry(entry.seq, what) });
         }
         let told = Told {
             version: body.row_version,
@@ -329,8 +333,9 @@ impl Judge<'_> {
 
     fn rotation(&self, entry: &Entry) -> Option<u32> {
         let body = &entry.body;
-        let json = self.keys.open_details(&body.order_id, body.row_version, &body.action, &body.details).ok()??;
-        wire::parse_details(&json).ok()?.1?.strip_prefix("data ")?.parse().ok()
+        let json =
+            self.keys.open_details(&body.order_id, body.row_version, &body.action, &body.details).ok()??;
+        stored::parse_details(&json).ok()?.1?.strip_prefix("data ")?.parse().ok()
     }
 
     /// The head row against the entries it was read with.
@@ -369,11 +374,10 @@ impl Judge<'_> {
             })
         };
         let complete = match self.chain {
-            Chain::System => {
-                has(keyring::AUDIT, 1) && has(keyring::CHECKPOINT, 1) && has(keyring::CHECK, 0)
-            }
+            Chain::System => has(keyring::AUDIT, 1) && has(keyring::CHECKPOINT, 1) && has(keyring::CHECK, 0),
             Chain::Territory(_) => {
-                let newest = rows.iter().filter(|row| row.purpose == keyring::DATA).map(|row| row.version).max();
+                let newest =
+                    rows.iter().filter(|row| row.purpose == keyring::DATA).map(|row| row.version).max();
                 let newest = newest.unwrap_or(0).max(self.rotated_to);
                 has(keyring::AUDIT, 1) && (1..=newest).all(|version| has(keyring::DATA, version))
             }
@@ -407,7 +411,8 @@ impl Judge<'_> {
         }
         // The smallest id, so that the answer does not depend on the map's order.
         if let Some(id) = self.orders.keys().min() {
-            self.tampered = Some(BadRecord { order_id: Some(id.to_string()), ..bad("an order row is missing") });
+            self.tampered =
+                Some(BadRecord { order_id: Some(id.to_string()), ..bad("an order row is missing") });
         }
         Ok(())
     }
@@ -431,7 +436,8 @@ impl Judge<'_> {
         let expected = if row.version == known {
             told.map(|told| (told.row_mac, told.deleted))
         } else {
-            let newer = self.core.storage.changes(&territory.id, row.order_id, row.version - 1, 1).await?.pop();
+            let newer =
+                self.core.storage.changes(&territory.id, row.order_id, row.version - 1, 1).await?.pop();
             newer
                 .filter(|entry| entry.seq > head && entry.body.row_version == row.version)
                 .filter(|entry| self.keys.mac(&entry.hash) == entry.mac)

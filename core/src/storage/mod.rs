@@ -12,8 +12,6 @@ use crate::error::{Error, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 
 #[cfg(any(test, feature = "test-util"))]
-pub mod contract;
-#[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -30,11 +28,7 @@ pub trait Storage: Send + Sync + 'static {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE` if nothing was written, `OUTCOME_UNKNOWN` if that can't be told, `CLOSED`.
-    fn commit<'a>(
-        &'a self,
-        units: Vec<Unit>,
-        linker: &'a dyn Linker,
-    ) -> BoxFuture<'a, Result<Vec<Outcome>>>;
+    fn commit<'a>(&'a self, units: Vec<Unit>, linker: &'a dyn Linker) -> BoxFuture<'a, Result<Vec<Outcome>>>;
 
     /// The same for one unit, now, on the caller's thread, if the engine is idle.
     ///
@@ -58,7 +52,11 @@ pub trait Storage: Send + Sync + 'static {
     fn all_keys(&self) -> BoxFuture<'_, Result<Vec<KeyRow>>>;
 
     /// One order row, skeletons included.
-    fn order<'a>(&'a self, territory: &'a TerritoryId, id: OrderId) -> BoxFuture<'a, Result<Option<OrderRow>>>;
+    fn order<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        id: OrderId,
+    ) -> BoxFuture<'a, Result<Option<OrderRow>>>;
 
     /// True if any territory has an order with this id.
     fn order_exists(&self, id: OrderId) -> BoxFuture<'_, Result<bool>>;
@@ -71,6 +69,9 @@ pub trait Storage: Send + Sync + 'static {
         before: Option<OrderId>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<OrderRow>>>;
+
+    /// How many order rows a territory has, skeletons included.
+    fn order_count<'a>(&'a self, territory: &'a TerritoryId) -> BoxFuture<'a, Result<u64>>;
 
     /// Every row by ascending id after `after`, skeletons included: verification walks this.
     fn walk<'a>(

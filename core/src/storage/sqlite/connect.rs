@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::rows::unavailable;
 use super::{Initial, SqliteOptions, Synchronous};
-use crate::audit::genesis;
+use crate::audit::chain::genesis;
 use crate::error::{Error, ErrorCode, Result};
 
 /// "medo", so that `file` and we can tell our databases from others.

@@ -101,7 +101,8 @@ impl Watch {
 
 /// Writes the WAL back and cuts it to nothing; false if somebody was in the way.
 pub(super) fn truncate_wal(conn: &Connection) -> bool {
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).is_ok_and(|busy| busy == 0)
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        .is_ok_and(|busy| busy == 0)
 }
 
 /// Copies the database with SQLite's own backup, from one snapshot, to a file that did not exist.

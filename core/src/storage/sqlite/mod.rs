@@ -25,8 +25,8 @@ use crate::audit::Entry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
-    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome, Relationship,
-    RelationshipQuery, Storage, TerritoryRow, Unit, Write,
+    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
+    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, Write,
 };
 
 /// How much of a commit is on the disk when it returns.
@@ -101,11 +101,7 @@ impl SqliteStorage {
     /// # Errors
     /// `STORAGE_UNAVAILABLE` if the file can't be opened, `SCHEMA_UNSUPPORTED` if it is not a database of a
     /// format known here (it is left untouched).
-    pub fn open(
-        path: &Path,
-        options: SqliteOptions,
-        initial: Option<Initial>,
-    ) -> Result<Option<Self>> {
+    pub fn open(path: &Path, options: SqliteOptions, initial: Option<Initial>) -> Result<Option<Self>> {
         let (mut first, found) = connect::inspect(path, &options)?;
         if matches!(found, Found::Empty) {
             let Some(initial) = initial else { return Ok(None) };
@@ -165,7 +161,12 @@ impl Shared {
     }
 
     /// Commits a group under the writer's lock and tells those who wait.
-    fn commit(&self, writer: &mut Option<Writer>, units: &[Unit], linker: &dyn Linker) -> Result<Vec<Outcome>> {
+    fn commit(
+        &self,
+        writer: &mut Option<Writer>,
+        units: &[Unit],
+        linker: &dyn Linker,
+    ) -> Result<Vec<Outcome>> {
         self.live()?;
         let open = writer.as_mut().ok_or_else(|| Error::new(ErrorCode::Closed, "the database is closed"))?;
         let outcomes = match open.commit(units, linker) {
@@ -201,7 +202,11 @@ impl Shared {
         }
         let writes: usize = units.iter().map(|unit| unit.writes.len() + unit.drafts.len()).sum();
         self.wal_pages.fetch_add(1 + writes as u64, Ordering::Relaxed);
-        if units.iter().flat_map(|unit| &unit.writes).any(|w| matches!(w, Write::Shred { .. } | Write::Rewrap { .. })) {
+        if units
+            .iter()
+            .flat_map(|unit| &unit.writes)
+            .any(|w| matches!(w, Write::Shred { .. } | Write::Rewrap { .. }))
+        {
             self.wipe_wal.store(true, Ordering::Relaxed);
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -211,12 +216,7 @@ impl Shared {
 
     /// COMMIT failed, so nobody knows: close every descriptor, open anew, write the WAL back (which syncs
     /// through new descriptors) and look whether the group's entries are there.
-    fn look(
-        &self,
-        writer: &mut Option<Writer>,
-        units: &[Unit],
-        marks: &[Mark],
-    ) -> Result<Vec<Outcome>> {
+    fn look(&self, writer: &mut Option<Writer>, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
         *writer = None;
         lock(&self.readers).clear();
         let unknown = || {
@@ -233,14 +233,17 @@ impl Shared {
                     .optional()?;
                 found += usize::from(hash == Some(mark.hash));
             }
-            rusqlite::Result::Ok(found)
+            Ok::<usize, rusqlite::Error>(found)
         })()
         .map_err(|_| unknown())?;
         *lock(&self.guard) = Some(FileGuard::new(&self.path).map_err(|_| unknown())?);
         *writer = Some(Writer::new(conn));
         if marks.is_empty() || found != marks.len() {
             // One transaction: all marks or none. Without entries (keys, re-wraps) a repeat does no harm.
-            return Err(Error::new(ErrorCode::StorageUnavailable, "the commit failed and left nothing behind"));
+            return Err(Error::new(
+                ErrorCode::StorageUnavailable,
+                "the commit failed and left nothing behind",
+            ));
         }
         self.recover_outcomes(units, marks)
     }
@@ -251,7 +254,10 @@ impl Shared {
         let with_drafts = units.iter().filter(|unit| !unit.drafts.is_empty()).count();
         if with_drafts != marks.len() {
             self.closed.store(true, Ordering::Release);
-            return Err(Error::new(ErrorCode::OutcomeUnknown, "the commit failed after a part of its group was refused"));
+            return Err(Error::new(
+                ErrorCode::OutcomeUnknown,
+                "the commit failed after a part of its group was refused",
+            ));
         }
         let mut marks = marks.iter();
         let outcomes: Vec<Outcome> = units
@@ -304,7 +310,11 @@ impl Storage for SqliteStorage {
         Box::pin(ready(self.read(read::all_keys)))
     }
 
-    fn order<'a>(&'a self, territory: &'a TerritoryId, id: OrderId) -> BoxFuture<'a, Result<Option<OrderRow>>> {
+    fn order<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        id: OrderId,
+    ) -> BoxFuture<'a, Result<Option<OrderRow>>> {
         Box::pin(ready(self.read(|conn| read::order(conn, territory, id))))
     }
 
@@ -320,6 +330,10 @@ impl Storage for SqliteStorage {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<OrderRow>>> {
         Box::pin(ready(self.read(|conn| read::orders(conn, territory, filter, before, limit))))
+    }
+
+    fn order_count<'a>(&'a self, territory: &'a TerritoryId) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(ready(self.read(|conn| read::order_count(conn, territory))))
     }
 
     fn walk<'a>(

@@ -7,7 +7,8 @@ use super::rows::{self, ENTRY_COLUMNS, ORDER_COLUMNS, Rows, SEQ_MAX, TERRITORY_C
 use crate::audit::{Entry, Head};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
-    EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship, RelationshipQuery, TerritoryRow,
+    EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship, RelationshipQuery,
+    TerritoryRow,
 };
 
 pub(super) const ALL_KEYS: &str =
@@ -24,7 +25,9 @@ pub(super) fn meta(conn: &Connection) -> Rows<Meta> {
 
 pub(super) fn territory(conn: &Connection, chain: &Chain) -> Rows<Option<TerritoryRow>> {
     one(
-        &mut *conn.prepare_cached(&format!("SELECT {TERRITORY_COLUMNS} FROM territories t WHERE t.territory_id = ?1"))?,
+        &mut *conn.prepare_cached(&format!(
+            "SELECT {TERRITORY_COLUMNS} FROM territories t WHERE t.territory_id = ?1"
+        ))?,
         [chain.as_str()],
         rows::territory,
     )
@@ -32,7 +35,9 @@ pub(super) fn territory(conn: &Connection, chain: &Chain) -> Rows<Option<Territo
 
 pub(super) fn territories(conn: &Connection) -> Rows<Vec<TerritoryRow>> {
     collect(
-        &mut *conn.prepare_cached(&format!("SELECT {TERRITORY_COLUMNS} FROM territories t ORDER BY t.territory_id"))?,
+        &mut *conn.prepare_cached(&format!(
+            "SELECT {TERRITORY_COLUMNS} FROM territories t ORDER BY t.territory_id"
+        ))?,
         [],
         rows::territory,
     )
@@ -82,7 +87,8 @@ pub(super) fn orders(
     limit: usize,
 ) -> Rows<Vec<OrderRow>> {
     let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(Vec::new()) };
-    let mut query = Query::new(format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?"), pk.into());
+    let mut query =
+        Query::new(format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?"), pk.into());
     if !filter.status.is_empty() {
         let names: Vec<Value> = filter.status.iter().map(|s| Value::Text(s.name().to_owned())).collect();
         query.and_in("status", names);
@@ -111,6 +117,14 @@ pub(super) fn orders(
 }
 
 const OPEN: [&str; 3] = ["pending_verification", "verified", "in_progress"];
+
+pub(super) fn order_count(conn: &Connection, territory: &TerritoryId) -> Rows<u64> {
+    let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(0) };
+    rows::unsigned(
+        conn.prepare_cached("SELECT count(*) FROM orders WHERE territory_pk = ?1")?
+            .query_row([pk], |row| row.get(0))?,
+    )
+}
 
 pub(super) fn walk(
     conn: &Connection,
@@ -155,7 +169,12 @@ pub(super) fn idempotency(
     one(&mut *conn.prepare_cached(IDEMPOTENCY)?, params![pk, key], rows::idempotency)
 }
 
-pub(super) fn entries(conn: &Connection, chain: &Chain, query: &EntryQuery, limit: usize) -> Rows<Vec<Entry>> {
+pub(super) fn entries(
+    conn: &Connection,
+    chain: &Chain,
+    query: &EntryQuery,
+    limit: usize,
+) -> Rows<Vec<Entry>> {
     let Some(pk) = territory_pk(conn, chain.as_str())? else { return Ok(Vec::new()) };
     let from = if query.patient_id.is_some() {
         // The patient's orders drive: their entries are found by index, then sorted.
@@ -271,8 +290,10 @@ pub(super) fn relationships(
     limit: usize,
 ) -> Rows<Vec<Relationship>> {
     let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(Vec::new()) };
-    let mut sql =
-        Query::new("SELECT patient_id, provider_id FROM relationships WHERE territory_pk = ?".to_owned(), pk.into());
+    let mut sql = Query::new(
+        "SELECT patient_id, provider_id FROM relationships WHERE territory_pk = ?".to_owned(),
+        pk.into(),
+    );
     if let Some(patient) = &query.patient_id {
         sql.and("patient_id = ?", Value::Text(patient.clone()));
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, Rows, Trouble, entry_pk, is_constraint, signed, unavailable};
-use crate::audit::{Entry, Head, genesis};
+use crate::audit::chain::genesis;
+use crate::audit::{Entry, Head};
 use crate::error::{Error, Result};
 use crate::model::{Chain, OrderId};
 use crate::storage::{IdempotencyRecord, KeyRow, Linker, OrderRow, OrderUpdate, Outcome, Unit, Write};
@@ -70,7 +71,10 @@ impl Writer {
                 });
             }
         };
-        if touched.is_empty() && marks.is_empty() && !outcomes.iter().any(|o| matches!(o, Outcome::Done { .. })) {
+        if touched.is_empty()
+            && marks.is_empty()
+            && !outcomes.iter().any(|o| matches!(o, Outcome::Done { .. }))
+        {
             let _ = self.run("ROLLBACK");
             return Ok(outcomes);
         }
@@ -380,14 +384,16 @@ impl Writer {
     }
 
     fn insert_idempotency(&self, territory_pk: i64, record: &IdempotencyRecord) -> Result<(), Abort> {
-        self.conn.prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-            territory_pk,
-            record.key,
-            record.request,
-            record.order_id.as_bytes(),
-            signed(record.row_version)?,
-            record.at
-        ])?;
+        self.conn.prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+            params![
+                territory_pk,
+                record.key,
+                record.request,
+                record.order_id.as_bytes(),
+                signed(record.row_version)?,
+                record.at
+            ],
+        )?;
         Ok(())
     }
 
@@ -414,9 +420,18 @@ impl Writer {
     fn read_head(&mut self, chain: &Chain) -> Rows<Option<CachedHead>> {
         let found = self
             .conn
-            .prepare_cached("SELECT pk, epoch, active, seq, hash, at FROM territories WHERE territory_id = ?1")?
+            .prepare_cached(
+                "SELECT pk, epoch, active, seq, hash, at FROM territories WHERE territory_id = ?1",
+            )?
             .query_row([chain.as_str()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get(1)?,
+                    row.get::<_, i64>(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                ))
             })
             .optional()?;
         let Some((pk, epoch, active, seq, hash, at)) = found else { return Ok(None) };
@@ -446,11 +461,7 @@ impl Writer {
     }
 
     fn all_keys(&self) -> Rows<Vec<KeyRow>> {
-        super::read::collect(
-            &mut *self.conn.prepare_cached(super::read::ALL_KEYS)?,
-            [],
-            rows::key,
-        )
+        super::read::collect(&mut *self.conn.prepare_cached(super::read::ALL_KEYS)?, [], rows::key)
     }
 
     fn data_version(&self) -> Rows<i64> {
@@ -485,4 +496,3 @@ impl From<Error> for Abort {
         Self::Linker(error)
     }
 }
-
