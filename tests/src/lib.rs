@@ -1,0 +1,142 @@
+//! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use medorder::access::Actor;
+use medorder::env::{Env, FixedClock, SystemEntropy};
+use medorder::service::Builder;
+use medorder::{
+    CreateOrder, Insurance, OrderId, OrderService, OrderStatus, Purpose, Result, Session, StatusChange, TerritoryId,
+    TestKey, VerificationData,
+};
+use tempfile::TempDir;
+
+/// A service on a file of its own, with the territories `north` and `south` and one relationship in each.
+pub struct World {
+    /// The service.
+    pub service: OrderService,
+    /// Where the database is.
+    pub path: PathBuf,
+    /// The time, if the world was made with [`World::at`].
+    pub clock: Arc<FixedClock>,
+    _folder: TempDir,
+}
+
+/// Some moment: 2026-01-01T00:00:00Z.
+pub const START: i64 = 1_767_225_600_000_000;
+
+impl World {
+    /// A world on the system's clock.
+    pub async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// A world whose clock stands still at [`START`].
+    pub async fn at_start() -> Self {
+        let clock = Arc::new(FixedClock::at(START));
+        let env = Env { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let mut world = Self::with(|builder| builder.env(env)).await;
+        world.clock = clock;
+        world
+    }
+
+    /// A world whose service is built with more settings.
+    pub async fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("orders.db");
+        let service = settings(OrderService::builder(&path, TestKey::new())).open().await.expect("the service opens");
+        let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
+        world.furnish().await.expect("the territories are registered");
+        world
+    }
+
+    /// The folder of the database, for files beside it.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self._folder.path().to_owned()
+    }
+
+    async fn furnish(&self) -> Result<()> {
+        let admin = self.service.admin(root());
+        for territory in ["north", "south"] {
+            admin.register_territory(&id(territory)).await?;
+            admin.register_relationship(&id(territory), &id("p-1"), &id("npi-1")).await?;
+        }
+        Ok(())
+    }
+
+    /// A session in `north` of somebody with this standard role.
+    #[must_use]
+    pub fn session(&self, role: &str) -> Session {
+        self.service.session(actor(role), id("north"))
+    }
+
+    /// A session in `north` of somebody who may do everything and see everything.
+    #[must_use]
+    pub fn all(&self) -> Session {
+        self.service.session(root(), id("north"))
+    }
+
+    /// A new order in `north`, brought along the workflow to `status`.
+    pub async fn order(&self, status: OrderStatus) -> OrderId {
+        let session = self.all();
+        let id = session.create_order(request()).await.expect("the order is created").id;
+        for step in path_to(status) {
+            session.update_status(id, change(step)).await.expect("the order moves");
+        }
+        id
+    }
+}
+
+/// Parses an id that the test knows to be good.
+pub fn id<T: std::str::FromStr<Err = medorder::Error>>(text: &str) -> T {
+    text.parse().expect("a good id")
+}
+
+/// Somebody called like the role, with access to `north`, treating.
+#[must_use]
+pub fn actor(role: &str) -> Actor {
+    Actor::new(id(&format!("u-{role}")), Purpose::Treatment).role(id(role)).territory(id("north"))
+}
+
+/// Somebody with every role in every territory.
+#[must_use]
+pub fn root() -> Actor {
+    let roles = ["requester", "verifier", "fulfiller", "auditor", "administrator"];
+    Actor::new(id("u-root"), Purpose::Operations).roles(roles.map(id)).all_territories()
+}
+
+/// A request with every field.
+#[must_use]
+pub fn request() -> CreateOrder {
+    CreateOrder::new("p-1", "npi-1", "MRI brain without contrast")
+        .diagnosis_codes(["G43.9", "http://snomed.info/sct|37796009"])
+        .notes("claustrophobic")
+        .insurance(Insurance::new("Prairie Mutual", "POL-1").group_number("G7"))
+}
+
+/// A change to `status` with all that the workflow asks for.
+#[must_use]
+pub fn change(status: OrderStatus) -> StatusChange {
+    let change = StatusChange::to(status);
+    match status {
+        OrderStatus::Verified => change.verification(VerificationData::new("u-verifier", "phone")),
+        OrderStatus::Rejected | OrderStatus::Cancelled => change.reason("not covered"),
+        _ => change,
+    }
+}
+
+/// The steps from a new order to `status`.
+#[must_use]
+pub fn path_to(status: OrderStatus) -> Vec<OrderStatus> {
+    use OrderStatus::{Cancelled, Completed, InProgress, Rejected, Verified};
+    match status {
+        Verified => vec![Verified],
+        Rejected => vec![Rejected],
+        InProgress => vec![Verified, InProgress],
+        Completed => vec![Verified, InProgress, Completed],
+        Cancelled => vec![Verified, InProgress, Cancelled],
+        _ => vec![],
+    }
+}
