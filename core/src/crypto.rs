@@ -31,7 +31,8 @@ pub(crate) trait Sink {
     /// `LP(bytes)`: u32 length, then the bytes.
     fn lp(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        // INVARIANT: both engines refuse values of 2 GiB; a silent cut would let two values share one encoding.
+        // INVARIANT: both engines refuse values of 2 GiB; a silent cut would let two values share one
+        // encoding.
         let length = u32::try_from(bytes.len()).expect("a bound value is shorter than 4 GiB");
         self.raw(&length.to_be_bytes()).raw(bytes)
     }
@@ -113,13 +114,6 @@ impl Mac {
         Self(<Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of every length"))
     }
 
-    /// The MAC under `HKDF(ikm, SHA-256(label), info, 32)`, the form of every long-lived subkey.
-    pub(crate) fn derived(ikm: &[u8; 32], label: &str, info: &[u8]) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        hkdf(ikm, &sha256(label.as_bytes()), info, &mut key[..]);
-        Self::new(&key[..])
-    }
-
     /// The MAC of everything written.
     pub(crate) fn finish(self) -> [u8; 32] {
         self.0.finalize().into_bytes().into()
@@ -130,6 +124,26 @@ impl Sink for Mac {
     fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(bytes);
         self
+    }
+}
+
+/// Derives a MAC under a subkey `HKDF(ikm, SHA-256(label), info, 32)` (RFC 5869). What depends on the label
+/// alone is done once.
+pub(crate) struct Subkey(Mac);
+
+impl Subkey {
+    pub(crate) fn new(label: &str) -> Self {
+        Self(Mac::new(&sha256(label.as_bytes())))
+    }
+
+    /// The MAC under this subkey of `ikm`.
+    pub(crate) fn mac(&self, ikm: &[u8; 32], info: &[u8]) -> Mac {
+        let mut extract = self.0.clone();
+        extract.raw(ikm);
+        let mut expand = Mac::new(&Zeroizing::new(extract.finish())[..]);
+        // One block of output: T(1) = HMAC(PRK, info || 0x01).
+        expand.raw(info).u8(1);
+        Mac::new(&Zeroizing::new(expand.finish())[..])
     }
 }
 
@@ -189,7 +203,8 @@ impl Gcm {
     /// The plaintext of `GCM(pad(plaintext))`.
     ///
     /// # Errors
-    /// `INTEGRITY_VIOLATION` if the length, the tag or the padding is not what [`seal_padded`](Self::seal_padded) makes.
+    /// `INTEGRITY_VIOLATION` if the length, the tag or the padding is not what
+    /// [`seal_padded`](Self::seal_padded) makes.
     pub(crate) fn open_padded(
         &self,
         nonce: &[u8; 12],
@@ -310,6 +325,15 @@ mod tests {
             [&[0, 0, 0, 2, b'a', b'b', 1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4][..], &[255; 8], &[0; 4]]
                 .concat()
         );
+    }
+
+    #[test]
+    fn a_subkey_is_an_hkdf_of_one_block() {
+        let mut key = [0; 32];
+        hkdf(&[1; 32], &sha256(b"label"), b"info", &mut key);
+        let mut mac = Subkey::new("label").mac(&[1; 32], b"info");
+        mac.raw(b"message");
+        assert_eq!(mac.finish(), hmac(&key, &[b"mess", b"age"]));
     }
 
     #[test]

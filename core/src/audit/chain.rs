@@ -1,5 +1,5 @@
-//! One chain a territory: linking drafts to it, checking a link, and what else the audit key protects (FORMAT.md
-//! sections 3 and 6).
+//! One chain a territory: linking drafts to it, checking a link, and what else the audit key protects
+//! (FORMAT.md sections 3 and 6).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::entry::{Entry, EntryDraft};
-use crate::crypto::{MAX, Mac, Sink, broken, ct_eq, hkdf_gcm, sha256};
+use crate::crypto::{MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf_gcm, sha256};
 use crate::error::Result;
 
 /// Everything derived from the audit key of one chain; wiped when dropped.
@@ -29,9 +29,9 @@ impl AuditKeys {
         Self {
             territory: territory.into(),
             ak: Zeroizing::new(*ak),
-            mac: Mac::derived(ak, "medorder/v1/audit-mac", &info),
-            details_hedge: Mac::derived(ak, "medorder/v1/details-hedge", &info),
-            idempotency: Mac::derived(ak, "medorder/v1/idempotency", &info),
+            mac: Subkey::new("medorder/v1/audit-mac").mac(ak, &info),
+            details_hedge: Subkey::new("medorder/v1/details-hedge").mac(ak, &info),
+            idempotency: Subkey::new("medorder/v1/idempotency").mac(ak, &info),
         }
     }
 
@@ -83,8 +83,8 @@ impl AuditKeys {
         if json.is_empty() { Err(broken()) } else { Ok(Some(json)) }
     }
 
-    /// The MAC of an entry's hash: `HMAC(HKDF(AK, SHA-256("medorder/v1/audit-mac"), LP(territory), 32), hash)`
-    /// (RFC 2104), which nobody without the audit key can make.
+    /// The MAC of an entry's hash: `HMAC(HKDF(AK, SHA-256("medorder/v1/audit-mac"), LP(territory), 32),
+    /// hash)` (RFC 2104), which nobody without the audit key can make.
     #[must_use]
     pub fn mac(&self, hash: &[u8; 32]) -> [u8; 32] {
         let mut mac = self.mac.clone();
@@ -161,7 +161,8 @@ impl Head {
     }
 }
 
-/// What the first entry of a chain links to: `SHA-256(LP("medorder/v1/genesis") || LP(territory))` (FIPS 180-4).
+/// What the first entry of a chain links to: `SHA-256(LP("medorder/v1/genesis") || LP(territory))` (FIPS
+/// 180-4).
 #[must_use]
 pub fn genesis(territory: &str) -> [u8; 32] {
     let mut hash = Sha256::new();

@@ -41,8 +41,8 @@ impl KeyFile {
     /// other systems the access list of the file is the operator's to set.
     ///
     /// # Errors
-    /// `KEY_UNAVAILABLE` if the file cannot be read; `VALIDATION_ERROR` with path `key_file.mode` if others than
-    /// its owner may read or change it, with path `key_file` if it does not hold such a line.
+    /// `KEY_UNAVAILABLE` if the file cannot be read; `VALIDATION_ERROR` with path `key_file.mode` if others
+    /// than its owner may read or change it, with path `key_file` if it does not hold such a line.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let unreadable = |_: io::Error| Error::new(ErrorCode::KeyUnavailable, "the key file cannot be read");
         let mut file = File::open(path).map_err(unreadable)?;
@@ -73,8 +73,8 @@ impl EnvKey {
     /// Reads the variable `name` once.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` with path `key_variable`: `required` if it is not set, `format` if it does not hold such
-    /// a line.
+    /// `VALIDATION_ERROR` with path `key_variable`: `required` if it is not set, `format` if it does not hold
+    /// such a line.
     pub fn from_var(name: &str) -> Result<Self> {
         let text = std::env::var_os(name).ok_or_else(|| Error::fault("key_variable", Rule::Required))?;
         let text = Zeroizing::new(text.into_encoded_bytes());
@@ -84,12 +84,12 @@ impl EnvKey {
 
 /// Makes a key file with a fresh root key, mode 0600 on Unix, durable when the call returns.
 ///
-/// **Losing this file loses the data:** nothing that was encrypted under it can be read again. Keep a copy apart
-/// from the database and its backups. An existing file is never overwritten.
+/// **Losing this file loses the data:** nothing that was encrypted under it can be read again. Keep a copy
+/// apart from the database and its backups. An existing file is never overwritten.
 ///
 /// # Errors
-/// `VALIDATION_ERROR` with path `key_file` and rule `duplicate` if there is a file already; `KEY_UNAVAILABLE` if it
-/// cannot be written; `INTERNAL` if the system gives no randomness.
+/// `VALIDATION_ERROR` with path `key_file` and rule `duplicate` if there is a file already; `KEY_UNAVAILABLE`
+/// if it cannot be written; `INTERNAL` if the system gives no randomness.
 pub fn generate_key_file(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let root = Zeroizing::new(Env::system().random::<32>()?);

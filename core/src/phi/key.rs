@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::crypto::{Gcm, Mac, Sink, TAG, broken, hkdf, hkdf_gcm};
+use crate::crypto::{Gcm, Mac, Sink, Subkey, TAG, broken, hkdf, hkdf_gcm};
 use crate::error::Result;
 
 /// Bytes of a wrapped order key.
@@ -96,8 +96,8 @@ pub fn provider_wrap(
     Ok(blob)
 }
 
-/// The key in a blob of [`provider_wrap`], or `None` if the blob does not authenticate under this root key and
-/// context or is malformed.
+/// The key in a blob of [`provider_wrap`], or `None` if the blob does not authenticate under this root key
+/// and context or is malformed.
 #[must_use]
 pub fn provider_unwrap(root: &Key32, context: &[u8], blob: &[u8]) -> Option<Key32> {
     if blob.len() != BLOB_LEN {
@@ -129,7 +129,7 @@ impl TerritoryKey {
         info.lp("medorder/v1/wrap").lp(territory).u32(version);
         let mut bound = Vec::new();
         bound.lp(territory);
-        let hedge = Mac::derived(key.expose(), "medorder/v1/wrap-hedge", &bound);
+        let hedge = Subkey::new("medorder/v1/wrap-hedge").mac(key.expose(), &bound);
         Self { territory: territory.into(), version, key, info: info.into(), hedge }
     }
 

@@ -2,14 +2,14 @@
 //! section 2).
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::encrypted::Encrypted;
 use super::key::OrderKey;
-use crate::crypto::{Gcm, MAX, Mac, Sink, broken, ct_eq, hkdf};
+use crate::crypto::{Gcm, MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf};
 use crate::error::Result;
 
 /// Number of PHI fields: 1 service_type, 2 diagnosis_codes, 3 notes, 4 insurance, 5 insurance_verification.
@@ -26,6 +26,8 @@ const SALT: std::ops::Range<usize> = HEAD..44;
 const COMMIT: std::ops::Range<usize> = 44..76;
 /// Everything before `row_mac`; the MAC covers it.
 const BOUND: usize = 76;
+
+static HEDGE: LazyLock<Subkey> = LazyLock::new(|| Subkey::new("medorder/v1/hedge"));
 
 /// The plain columns of a row, as bound by its seal. No `Debug`: it names a patient.
 #[derive(Clone, Copy)]
@@ -253,7 +255,7 @@ fn hedged_salt(
     }
     let mut info = Vec::with_capacity(20 + row.territory.len());
     info.lp(row.territory).raw(row.order_id);
-    let mut mac = Mac::derived(ok.expose(), "medorder/v1/hedge", &info);
+    let mut mac = HEDGE.mac(ok.expose(), &info);
     mac.raw(random).u64(row.version).raw(&digest.finalize());
     mac.finish()
 }
@@ -272,8 +274,8 @@ fn sealed_version(seal: &[u8; SEAL_LEN]) -> Result<u64> {
     if seal[..HEAD] == head(version) && version <= MAX { Ok(version) } else { Err(broken()) }
 }
 
-/// `LP("medorder/v1/field") || LP(territory) || order_id || u64 sealed_version || u16 schema || u16 field_id ||
-/// u8 suite`, with field_id 0 until [`aad_for`] sets it.
+/// `LP("medorder/v1/field") || LP(territory) || order_id || u64 sealed_version || u16 schema || u16 field_id
+/// || u8 suite`, with field_id 0 until [`aad_for`] sets it.
 fn field_aad(territory: &str, order_id: &[u8; 16], sealed_version: u64) -> Vec<u8> {
     let mut aad = Vec::with_capacity(54 + territory.len());
     aad.lp("medorder/v1/field").lp(territory).raw(order_id).u64(sealed_version).u16(SCHEMA).u16(0).u8(SUITE);
