@@ -30,16 +30,23 @@ async fn an_order_is_created_verified_fulfilled_and_told() {
     let statuses = ["pending_verification", "verified", "in_progress", "completed"];
     for (n, status) in statuses.iter().enumerate() {
         let event = feed.next().await.unwrap();
-        assert_eq!((event.order_id, event.version, event.new_status.name()), (order.id, n as u64 + 1, *status));
+        assert_eq!(
+            (event.order_id, event.version, event.new_status.name()),
+            (order.id, n as u64 + 1, *status)
+        );
     }
     assert!(feed.ready().await.unwrap().is_none());
 
     let auditor = world.session("auditor");
-    let told = auditor.audit(&AuditFilter { order_id: Some(order.id), ..AuditFilter::default() }, 0, 100).await.unwrap();
+    let told = auditor
+        .audit(&AuditFilter { order_id: Some(order.id), ..AuditFilter::default() }, 0, 100)
+        .await
+        .unwrap();
     let actions: Vec<_> = told.records.iter().map(|record| record.action.as_str()).collect();
     assert_eq!(actions, ["create", "update_status", "update_status", "update_status", "view", "view"]);
     let disclosed = auditor.disclosures(&id("p-1"), 0, 100).await.unwrap();
-    let by: Vec<_> = disclosed.records.iter().map(|record| (record.user_id.as_str(), record.fields)).collect();
+    let by: Vec<_> =
+        disclosed.records.iter().map(|record| (record.user_id.as_str(), record.fields)).collect();
     assert_eq!(by, [("u-requester", FieldSet::ALL), ("u-fulfiller", masked.disclosed)]);
 
     let verdict = auditor.verify_audit(None).await.unwrap();
@@ -61,7 +68,8 @@ async fn a_deleted_order_leaves_its_skeleton_and_its_audit() {
     let desk = world.session("requester");
     assert_eq!(desk.order(order, None).await.unwrap_err().code(), ErrorCode::OrderNotFound);
     assert_eq!(desk.orders(&OrderFilter::default(), None, 10, None).await.unwrap().orders.len(), 0);
-    let error = world.session("fulfiller").update_status(order, change(OrderStatus::InProgress)).await.unwrap_err();
+    let error =
+        world.session("fulfiller").update_status(order, change(OrderStatus::InProgress)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::OrderNotFound);
     let auditor = world.session("auditor");
     let filter = AuditFilter { order_id: Some(order), ..AuditFilter::default() };

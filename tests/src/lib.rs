@@ -7,7 +7,7 @@ use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
 use medorder::{
-    CreateOrder, Insurance, OrderId, OrderService, OrderStatus, Purpose, Result, Session, StatusChange, TerritoryId,
+    CreateOrder, Insurance, OrderId, OrderService, OrderStatus, Purpose, Result, Session, StatusChange,
     TestKey, VerificationData,
 };
 use tempfile::TempDir;
@@ -45,7 +45,8 @@ impl World {
     pub async fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("orders.db");
-        let service = settings(OrderService::builder(&path, TestKey::new())).open().await.expect("the service opens");
+        let service =
+            settings(OrderService::builder(&path, TestKey::new())).open().await.expect("the service opens");
         let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
         world.furnish().await.expect("the territories are registered");
         world
@@ -95,20 +96,17 @@ pub fn id<T: std::str::FromStr<Err = medorder::Error>>(text: &str) -> T {
 }
 
 /// Somebody called like the role, with access to `north`, treating.
-#[must_use]
 pub fn actor(role: &str) -> Actor {
     Actor::new(id(&format!("u-{role}")), Purpose::Treatment).role(id(role)).territory(id("north"))
 }
 
 /// Somebody with every role in every territory.
-#[must_use]
 pub fn root() -> Actor {
     let roles = ["requester", "verifier", "fulfiller", "auditor", "administrator"];
     Actor::new(id("u-root"), Purpose::Operations).roles(roles.map(id)).all_territories()
 }
 
 /// A request with every field.
-#[must_use]
 pub fn request() -> CreateOrder {
     CreateOrder::new("p-1", "npi-1", "MRI brain without contrast")
         .diagnosis_codes(["G43.9", "http://snomed.info/sct|37796009"])
@@ -117,7 +115,6 @@ pub fn request() -> CreateOrder {
 }
 
 /// A change to `status` with all that the workflow asks for.
-#[must_use]
 pub fn change(status: OrderStatus) -> StatusChange {
     let change = StatusChange::to(status);
     match status {

@@ -191,7 +191,7 @@ impl Session {
             return Err(Error::validation(faults));
         }
         if items.iter().any(|item| matches!(item, Item::Faulty(_))) {
-            return Ok(items.into_iter().map(|item| not_applied(item)).collect());
+            return Ok(items.into_iter().map(not_applied).collect());
         }
         let mut territory = self.enter(permission, action, None).await?;
         for _ in 0..ROUNDS {

@@ -87,7 +87,6 @@ impl OrderService {
     }
 
     /// The same with settings.
-    #[must_use]
     pub fn builder(url: impl AsRef<Path>, keys: impl KeyProvider) -> Builder {
         Builder::new(url.as_ref(), Arc::new(keys))
     }

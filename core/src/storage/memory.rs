@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
-    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, Write,
+    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write,
 };
 use crate::audit::chain::Head;
 use crate::audit::{Action, Entry};
@@ -238,7 +238,7 @@ impl Territory {
             chain: chain.clone(),
             epoch: self.epoch,
             active: self.active,
-            head: self.head.clone(),
+            head: self.head,
             last_seq: self.entries.len() as u64,
         }
     }
@@ -350,7 +350,7 @@ impl Storage for MemoryStorage {
         version: u32,
         after: Option<OrderId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, Vec<u8>)>>> {
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         let other = |row: &OrderRow| {
             let wrapped = row.wrapped.clone()?;
             let next = after.is_none_or(|after| row.order_id > after);
@@ -409,7 +409,7 @@ impl Storage for MemoryStorage {
         Box::pin(ready(self.of(territory, |one| {
             Some(EventPage {
                 events: one.entries.iter().filter(event).take(limit).cloned().collect(),
-                head: one.head.clone(),
+                head: one.head,
                 anchor: one.entries.iter().find(|entry| entry.seq == after).map(|entry| entry.hash),
                 active: one.active,
             })

@@ -88,7 +88,7 @@ pub trait Storage: Send + Sync + 'static {
         version: u32,
         after: Option<OrderId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, Vec<u8>)>>>;
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 
     /// The record under an idempotency key.
     fn idempotency<'a>(
@@ -270,6 +270,9 @@ impl Write {
         }
     }
 }
+
+/// An order and its wrapped key.
+pub type WrappedKey = (OrderId, Vec<u8>);
 
 /// The ciphertext of the PHI fields, by field id minus one.
 pub type Fields = [Option<Vec<u8>>; 5];

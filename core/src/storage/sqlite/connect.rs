@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::rows::unavailable;
 use super::{Initial, SqliteOptions, Synchronous};
-use crate::audit::chain::genesis;
+use crate::audit::Head;
 use crate::error::{Error, ErrorCode, Result};
 
 /// "medo", so that `file` and we can tell our databases from others.
@@ -84,7 +84,8 @@ pub(super) fn create(conn: &mut Connection, initial: &Initial) -> Result<()> {
         }
         tx.execute_batch(INIT)?;
         tx.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (initial.generation, FORMAT))?;
-        tx.execute("INSERT INTO territories VALUES (1, '', 1, 1, 0, ?1, 0)", [genesis("")])?;
+        let head = Head::genesis("");
+        tx.execute("INSERT INTO territories VALUES (1, '', 1, 1, 0, ?1, ?2)", (head.hash, head.at))?;
         for key in &initial.keys {
             tx.execute(
                 "INSERT INTO keys VALUES (?1, ?2, ?3, ?4)",

@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
     BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
-    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, Write,
+    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write,
 };
 
 /// How much of a commit is on the disk when it returns.
@@ -351,7 +351,7 @@ impl Storage for SqliteStorage {
         version: u32,
         after: Option<OrderId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, Vec<u8>)>>> {
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(ready(self.read(|conn| read::wraps_other_than(conn, territory, version, after, limit))))
     }
 

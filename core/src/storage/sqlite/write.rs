@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, Rows, Trouble, entry_pk, is_constraint, signed, unavailable};
-use crate::audit::chain::genesis;
 use crate::audit::{Entry, Head};
 use crate::error::{Error, Result};
 use crate::model::{Chain, OrderId};
@@ -408,12 +407,12 @@ impl Writer {
     }
 
     fn insert_territory(&self, chain: &Chain, epoch: u64) -> Result<CachedHead, Abort> {
-        let head = Head { seq: 0, hash: genesis(chain.as_str()), at: 0 };
+        let head = Head::genesis(chain.as_str());
         self.conn
             .prepare_cached(
-                "INSERT INTO territories (territory_id, epoch, active, seq, hash, at) VALUES (?1, ?2, 1, 0, ?3, 0)",
+                "INSERT INTO territories (territory_id, epoch, active, seq, hash, at) VALUES (?1, ?2, 1, 0, ?3, ?4)",
             )?
-            .execute(params![chain.as_str(), signed(epoch)?, head.hash])?;
+            .execute(params![chain.as_str(), signed(epoch)?, head.hash, head.at])?;
         Ok(CachedHead { pk: self.conn.last_insert_rowid(), epoch, active: true, head })
     }
 
