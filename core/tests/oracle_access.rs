@@ -1,5 +1,7 @@
 //! The standard access policy against an oracle: the table of the specification, cell by cell.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use medorder::{AccessPolicy, Actor, FieldSet, Permission, PhiField, Purpose, RoleGrant, RoleName};
 use proptest::prelude::*;
 
