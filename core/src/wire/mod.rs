@@ -26,7 +26,7 @@
 //! ```
 
 mod access;
-mod check;
+pub(crate) mod check;
 mod faults;
 mod json;
 mod read;
