@@ -51,7 +51,7 @@ fn read_actor(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<Acto
     let roles = members
         .required("roles", faults)
         .map(|value| names(value, &members.path("roles"), RoleName::check, faults));
-    let territories = members.required("territories", faults).and_then(|value| match value {
+    let territories = members.required("territories", faults).map(|value| match value {
         Value::String(word) if &**word == "*" => None,
         _ => Some(names(value, &members.path("territories"), TerritoryId::check, faults)),
     });
@@ -61,9 +61,8 @@ fn read_actor(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<Acto
     let source = members.optional_parsed("source", Source::check, faults);
 
     let mut actor = Actor::new(user_id?, purpose?).roles(roles?);
-    actor = match territories {
+    actor = match territories? {
         Some(territories) => actor.territories(territories),
-        // Missing territories are noted above, and no actor with a fault leaves this module.
         None => actor.all_territories(),
     };
     if let Some(time) = expires_at {

@@ -26,7 +26,7 @@
 //! ```
 
 mod access;
-mod check;
+pub(crate) mod check;
 mod faults;
 mod json;
 mod read;
@@ -47,3 +47,6 @@ pub use views::{
     audit_record_json, batch_json, error_json, event_json, order_json, order_page_json, success_json,
     summary_json, transitions_json,
 };
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,6 @@ fn object<T: Zeroize>(
 fn broken() -> Error {
     Error::new(ErrorCode::IntegrityViolation, "stored data is not what was written")
 }
+
+#[cfg(test)]
+mod tests;
