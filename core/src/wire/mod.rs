@@ -31,8 +31,7 @@ mod faults;
 mod json;
 mod read;
 mod requests;
-// The service, which stores and opens what this encodes, is the only caller.
-#[allow(dead_code)]
+// For the service, which stores and opens what this encodes.
 pub(crate) mod stored;
 mod views;
 mod write;

@@ -1,0 +1,347 @@
+//! What goes into an engine and what comes out.
+
+use std::fmt;
+
+use crate::audit::{Entry, EntryDraft, Head};
+use crate::model::{Chain, OrderId};
+
+/// What becomes true together: writes of one chain's territory, and the entries that tell of them.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "engines and the service both build and take it apart")]
+pub struct Unit {
+    /// The chain the drafts are linked to, and the territory the writes belong to.
+    pub chain: Chain,
+    /// The epoch the unit was made under; another one in the database makes it [`Outcome::StaleEpoch`].
+    pub epoch: u64,
+    /// Row changes, applied in order.
+    pub writes: Vec<Write>,
+    /// Entries to link, in order.
+    pub drafts: Vec<EntryDraft>,
+    /// Records of the requests in this unit; a key that is taken makes it [`Outcome::Replay`].
+    pub idempotency: Vec<IdempotencyRecord>,
+}
+
+impl Unit {
+    /// A unit of `chain` made under `epoch`.
+    #[must_use]
+    pub const fn new(chain: Chain, epoch: u64) -> Self {
+        Self { chain, epoch, writes: Vec::new(), drafts: Vec::new(), idempotency: Vec::new() }
+    }
+
+    /// About how many bytes the unit brings, for bounds on queues and groups.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const ROW: usize = 256;
+        let writes: usize = self.writes.iter().map(|write| ROW + write.weight()).sum();
+        let drafts: usize = self.drafts.iter().map(|draft| ROW + draft.details.len()).sum();
+        writes + drafts + self.idempotency.len() * 96
+    }
+}
+
+/// One row change of a [`Unit`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Write {
+    /// A new order.
+    Insert(Box<OrderRow>),
+    /// A new version of an order; misfits unless the row has `from_version` and its key.
+    Update(Box<OrderUpdate>),
+    /// Takes key and ciphertext away and leaves the skeleton; misfits unless the row has `from_version`.
+    Shred {
+        /// The order.
+        order_id: OrderId,
+        /// The version the row must have.
+        from_version: u64,
+        /// The time of the delete; the version becomes `from_version + 1`.
+        updated_at: i64,
+    },
+    /// No change: misfits unless the order still has its key.
+    Present(OrderId),
+    /// Replaces a wrapped key if it still has these bytes; otherwise nothing happens.
+    Rewrap {
+        /// The order.
+        order_id: OrderId,
+        /// The bytes the row must have.
+        old: Vec<u8>,
+        /// The bytes it gets.
+        new: Vec<u8>,
+    },
+    /// A new key row; misfits if the row exists.
+    Key(KeyRow),
+    /// Replaces every blob of the key table (system chain only) and raises all epochs; misfits unless the
+    /// table holds exactly the `old` rows.
+    ReplaceKeys {
+        /// What the table must hold.
+        old: Vec<KeyRow>,
+        /// The same rows with new blobs.
+        new: Vec<KeyRow>,
+    },
+    /// Makes the territory's head row, or makes it active again.
+    Territory,
+    /// Takes the territory out of service and raises its epoch; the row stays.
+    Unregister,
+    /// Raises the territory's epoch.
+    RaiseEpoch,
+    /// Registers a relationship; nothing happens if it is there.
+    Relationship(Relationship),
+    /// Takes a relationship away and raises the epoch; nothing happens if it is not there.
+    RemoveRelationship(Relationship),
+    /// Keeps a signed checkpoint of the unit's chain.
+    Checkpoint {
+        /// The position it signs.
+        seq: u64,
+        /// The signed note.
+        note: String,
+    },
+    /// Renews the database's generation and raises all epochs (system chain only).
+    Generation([u8; 16]),
+}
+
+impl Write {
+    fn weight(&self) -> usize {
+        let fields = |fields: &Fields| fields.iter().flatten().map(Vec::len).sum::<usize>();
+        match self {
+            Self::Insert(row) => fields(&row.fields),
+            Self::Update(update) => update.fields.as_ref().map_or(0, fields),
+            _ => 0,
+        }
+    }
+
+    /// The order this write changes.
+    #[must_use]
+    pub fn changes(&self) -> Option<OrderId> {
+        match self {
+            Self::Insert(row) => Some(row.order_id),
+            Self::Update(update) => Some(update.order_id),
+            Self::Shred { order_id, .. } | Self::Rewrap { order_id, .. } => Some(*order_id),
+            _ => None,
+        }
+    }
+}
+
+/// An order and its wrapped key.
+pub type WrappedKey = (OrderId, Vec<u8>);
+
+/// The ciphertext of the PHI fields, by field id minus one.
+pub type Fields = [Option<Vec<u8>>; 5];
+
+/// An order as stored. Text is as read: nothing here is trusted before the row MAC is checked.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct OrderRow {
+    /// The order's id.
+    pub order_id: OrderId,
+    /// The patient's id.
+    pub patient_id: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The status' name.
+    pub status: String,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Microseconds since 1970.
+    pub updated_at: i64,
+    /// The wrapped order key; `None` for a skeleton.
+    pub wrapped: Option<Vec<u8>>,
+    /// The seal; `None` for a skeleton.
+    pub seal: Option<Vec<u8>>,
+    /// Ciphertexts.
+    pub fields: Fields,
+}
+
+impl OrderRow {
+    /// True if a delete took key and ciphertext away.
+    #[must_use]
+    pub fn is_skeleton(&self) -> bool {
+        self.seal.is_none()
+    }
+}
+
+impl fmt::Debug for OrderRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderRow")
+            .field("order_id", &self.order_id)
+            .field("status", &self.status)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A new version of an order.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it, engines take it apart")]
+pub struct OrderUpdate {
+    /// The order.
+    pub order_id: OrderId,
+    /// The version the row must have.
+    pub from_version: u64,
+    /// The status it gets.
+    pub status: String,
+    /// The version it gets.
+    pub version: u64,
+    /// The time of the change.
+    pub updated_at: i64,
+    /// The new seal.
+    pub seal: Vec<u8>,
+    /// New ciphertexts, if PHI changed.
+    pub fields: Option<Fields>,
+}
+
+impl fmt::Debug for OrderUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderUpdate")
+            .field("order_id", &self.order_id)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A wrapped key (FORMAT section 1).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct KeyRow {
+    /// `data`, `audit`, `checkpoint` or `check`.
+    pub purpose: String,
+    /// The chain's text.
+    pub territory: String,
+    /// The key's version.
+    pub version: u32,
+    /// What the key provider returned.
+    pub blob: Vec<u8>,
+}
+
+impl fmt::Debug for KeyRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRow({} {:?} {})", self.purpose, self.territory, self.version)
+    }
+}
+
+/// What a database says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct Meta {
+    /// Random, made with the database; renewed by a restore.
+    pub generation: [u8; 16],
+    /// The stored format's number.
+    pub format: u32,
+}
+
+/// A head row, and where its chain really ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct TerritoryRow {
+    /// Whose head it is.
+    pub chain: Chain,
+    /// Raised whenever a right is taken away or the current key changes.
+    pub epoch: u64,
+    /// False after it was unregistered.
+    pub active: bool,
+    /// The head as the row says.
+    pub head: Head,
+    /// The highest `seq` that the log has, 0 if it is empty.
+    pub last_seq: u64,
+}
+
+/// A remembered request (FORMAT section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct IdempotencyRecord {
+    /// HMAC of the key.
+    pub key: [u8; 32],
+    /// HMAC of the request.
+    pub request: [u8; 32],
+    /// The order it made or changed.
+    pub order_id: OrderId,
+    /// The version it made.
+    pub row_version: u64,
+    /// When.
+    pub at: i64,
+}
+
+/// A patient and a provider who have to do with each other.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct Relationship {
+    /// The patient's id.
+    pub patient_id: String,
+    /// The provider's id.
+    pub provider_id: String,
+}
+
+impl fmt::Debug for Relationship {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Relationship(..)")
+    }
+}
+
+/// Which relationships to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
+pub struct RelationshipQuery {
+    /// Only this patient's.
+    pub patient_id: Option<String>,
+    /// Only this provider's.
+    pub provider_id: Option<String>,
+    /// After this one.
+    pub after: Option<Relationship>,
+}
+
+/// Which entries to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
+pub struct EntryQuery {
+    /// With a higher `seq` than this.
+    pub after: u64,
+    /// With at most this `seq`.
+    pub upto: Option<u64>,
+    /// About this order.
+    pub order_id: Option<OrderId>,
+    /// About orders of this patient.
+    pub patient_id: Option<String>,
+    /// By this user.
+    pub user_id: Option<String>,
+    /// Not before.
+    pub from: Option<i64>,
+    /// Before.
+    pub to: Option<i64>,
+    /// Only views that disclosed a field.
+    pub disclosures: bool,
+}
+
+/// A page of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "engines build it")]
+pub struct EventPage {
+    /// Events by ascending `seq`.
+    pub events: Vec<Entry>,
+    /// The head of the snapshot the events were read in.
+    pub head: Head,
+    /// The hash of the entry at the position asked for; `None` if the chain has no such entry.
+    pub anchor: Option<[u8; 32]>,
+    /// False if the territory was taken out of service.
+    pub active: bool,
+}
+
+/// What became of a [`Unit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Durable; the first draft got `first_seq`.
+    Done {
+        /// The position of the unit's first entry.
+        first_seq: u64,
+    },
+    /// A row is not as the unit expected: nothing was written.
+    Conflict {
+        /// The order that misfits, with its version now (`None`: no row, or no key any more).
+        order: Option<(OrderId, Option<u64>)>,
+    },
+    /// A key of the unit is taken: nothing was written.
+    Replay(Vec<IdempotencyRecord>),
+    /// The territory's epoch is another one: nothing was written.
+    StaleEpoch,
+    /// The database's own constraints refuse the unit, so rows and entries disagree: nothing was written.
+    Refused,
+}
