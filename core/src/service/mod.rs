@@ -288,8 +288,12 @@ impl Core {
             Some(_) => self.checkpoint_all().await,
             None => Ok(()),
         };
-        self.committer.close();
-        self.storage.close().await.and(signed)
+        let core = Arc::clone(self);
+        let closed = self.background.offload(false, async move {
+            core.committer.close();
+            core.storage.close().await
+        });
+        closed.await.and(signed)
     }
 }
 
