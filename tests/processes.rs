@@ -197,11 +197,10 @@ fn a_root_changed_elsewhere_ends_the_work_here() {
 
 #[test]
 fn a_missing_file_opened_by_all_at_once_becomes_one_database() {
-    for round in 0..15 {
+    for round in 0..60 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("orders.db");
-        let mut workers: Vec<Worker> =
-            (0..PROCESSES).map(|_| Worker::start(WORKER, ["ask"])).collect();
+        let mut workers: Vec<Worker> = (0..PROCESSES).map(|_| Worker::start(WORKER, ["ask"])).collect();
         workers.iter_mut().for_each(|worker| drop(worker.must("ping")));
         workers.iter_mut().for_each(|worker| worker.tell(&format!("open {} B", path.display())));
         let answers: Vec<_> = workers.iter_mut().map(|worker| worker.hear().unwrap()).collect();
@@ -219,7 +218,7 @@ fn a_missing_file_opened_by_all_at_once_becomes_one_database() {
 
 #[test]
 fn a_missing_file_opened_by_threads_at_once_becomes_one_database() {
-    for _ in 0..15 {
+    for _ in 0..60 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("orders.db");
         let opened: Vec<_> = std::thread::scope(|scope| {
