@@ -1,5 +1,8 @@
 //! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
 
+pub mod dry;
+pub mod mutate;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
