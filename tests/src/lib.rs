@@ -2,6 +2,8 @@
 
 pub mod child;
 pub mod raw;
+pub mod dry;
+pub mod mutate;
 
 use std::path::PathBuf;
 use std::sync::Arc;

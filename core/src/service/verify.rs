@@ -275,12 +275,17 @@ impl Judge<'_> {
         if self.tampered.is_none() {
             self.keys().await?;
         }
-        if self.tampered.is_none()
-            && let Chain::Territory(id) = self.chain
-        {
-            let keyring = &self.core.keyring;
-            let territory = keyring.load_anyhow(id, &self.core.background).await?;
-            self.rows(&territory, row.head.seq).await?;
+        match self.chain {
+            _ if self.tampered.is_some() => {}
+            Chain::Territory(id) => {
+                let keyring = &self.core.keyring;
+                let territory = keyring.load_anyhow(id, &self.core.background).await?;
+                self.rows(&territory, row.head.seq).await?;
+            }
+            Chain::System if self.core.storage.strays().await? => {
+                self.tampered = Some(bad("an order row or an entry stands in no chain"));
+            }
+            Chain::System => {}
         }
         let past = anchors.iter().find(|anchor| anchor.generation != generation || anchor.seq > row.head.seq);
         Ok(past.map(|anchor| bad_entry(anchor.seq, "the database is older than its checkpoint")))

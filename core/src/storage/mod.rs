@@ -86,6 +86,12 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<OrderRow>>>;
 
+    /// True if an order row or an entry stands in no chain, or before the first place of one: no other read
+    /// would ever meet it.
+    fn strays(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
+
     /// Wrapped keys that do not name `version`, by ascending id after `after`: rotation walks this.
     fn wraps_other_than<'a>(
         &'a self,

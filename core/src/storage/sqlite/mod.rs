@@ -345,6 +345,10 @@ impl Storage for SqliteStorage {
         Box::pin(ready(self.read(|conn| read::walk(conn, territory, after, limit))))
     }
 
+    fn strays(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(ready(self.read(read::strays)))
+    }
+
     fn wraps_other_than<'a>(
         &'a self,
         territory: &'a TerritoryId,

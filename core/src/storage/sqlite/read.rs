@@ -142,6 +142,24 @@ pub(super) fn walk(
     )
 }
 
+/// Steps from one territory to the next by index, so that it costs a few look-ups a territory.
+pub(super) fn strays(conn: &Connection) -> Rows<bool> {
+    Ok(conn
+        .prepare_cached(
+            "WITH RECURSIVE \
+             o(t) AS (SELECT min(territory_pk) FROM orders UNION ALL \
+               SELECT (SELECT min(territory_pk) FROM orders WHERE territory_pk > o.t) FROM o WHERE o.t IS NOT NULL), \
+             e(t) AS (SELECT min(pk) >> 40 FROM audit_entries UNION ALL \
+               SELECT (SELECT min(pk) >> 40 FROM audit_entries WHERE pk >= (e.t + 1) << 40) FROM e \
+               WHERE e.t IS NOT NULL AND e.t < 8388607) \
+             SELECT EXISTS (SELECT 1 FROM o WHERE t IS NOT NULL \
+                 AND t NOT IN (SELECT pk FROM territories WHERE territory_id <> '')) \
+               OR EXISTS (SELECT 1 FROM e WHERE t IS NOT NULL AND t NOT IN (SELECT pk FROM territories)) \
+               OR EXISTS (SELECT 1 FROM territories t CROSS JOIN audit_entries a ON a.pk = t.pk << 40)",
+        )?
+        .query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn wraps_other_than(
     conn: &Connection,
     territory: &TerritoryId,
@@ -380,8 +398,9 @@ impl Query {
     }
 }
 
-fn after_bytes(after: Option<OrderId>) -> Vec<u8> {
-    after.map_or_else(Vec::new, |id| id.as_bytes().to_vec())
+/// The start is a text, which SQLite sorts before every blob: an id without a byte is met too, and refused.
+fn after_bytes(after: Option<OrderId>) -> Value {
+    after.map_or_else(|| Value::Text(String::new()), |id| Value::Blob(id.as_bytes().to_vec()))
 }
 
 fn int(limit: usize) -> i64 {
