@@ -190,7 +190,7 @@ impl Scene {
             status: if has(Transition) { to } else { before(to) },
             own: has(OwnOrder),
             full: has(Notes),
-            expired: has(Needs) && to == OrderStatus::InProgress,
+            expired: has(Needs) && to == OrderStatus::InProgress && !has(Transition),
             deleted: has(OrderDeleted),
             elsewhere: has(OrderElsewhere),
         };
