@@ -4,6 +4,7 @@ pub mod child;
 pub mod raw;
 pub mod dry;
 pub mod mutate;
+pub mod ledger;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use std::sync::Arc;
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
+use medorder::storage::memory::MemoryStorage;
 use medorder::{
-    CreateOrder, Insurance, OrderId, OrderService, OrderStatus, Purpose, Result, Session, StatusChange,
-    TestKey, VerificationData,
+    CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
+    StatusChange, TestKey, VerificationData,
 };
 use tempfile::TempDir;
 
@@ -55,6 +57,13 @@ impl World {
         let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
         world.furnish().await.expect("the territories are registered");
         world
+    }
+
+    /// A world on the engine in memory; its path names nothing.
+    pub async fn in_memory() -> Self {
+        let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
+        let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
+        Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
     }
 
     /// The folder of the database, for files beside it.
