@@ -1,10 +1,10 @@
 //! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
 
 pub mod child;
-pub mod raw;
 pub mod dry;
-pub mod mutate;
 pub mod ledger;
+pub mod mutate;
+pub mod raw;
 
 use std::path::PathBuf;
 use std::sync::Arc;
