@@ -175,7 +175,17 @@ impl Shared {
             Err(Failure::Constraint) if units.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(units.len());
                 for unit in units {
-                    outcomes.extend(self.commit(writer, std::slice::from_ref(unit), linker)?);
+                    match self.commit(writer, std::slice::from_ref(unit), linker) {
+                        Ok(outcome) => outcomes.extend(outcome),
+                        // Units before it are stored, and one error is the answer to all.
+                        Err(_) if outcomes.iter().any(|o| matches!(o, Outcome::Done { .. })) => {
+                            return Err(Error::new(
+                                ErrorCode::OutcomeUnknown,
+                                "a part of the group was committed before it failed",
+                            ));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 return Ok(outcomes);
             }
