@@ -88,6 +88,17 @@ fn locks_that_a_subscriber_lost_show_too() {
 
 #[test]
 #[cfg(unix)]
+fn a_subscriber_does_not_wait_for_ever_at_a_file_that_is_gone() {
+    let mut scene = Scene::new();
+    scene.service.must("subscribe north now");
+    assert_eq!(scene.service.must("next 0"), ["none"]);
+    scene.service.tell("next 20000");
+    fs::remove_file(scene.wal()).unwrap();
+    assert_eq!(scene.service.hear().as_deref(), Some("err CLOSED"));
+}
+
+#[test]
+#[cfg(unix)]
 fn a_file_put_in_the_place_of_the_database_is_noticed() {
     let mut scene = Scene::new();
     let copy = scene.folder.path().join("copy.db");
