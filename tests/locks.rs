@@ -1,5 +1,7 @@
 //! The database file under other hands: a host that opens it a second time, a copy, a replacement, a fork.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -144,6 +146,26 @@ fn a_backup_keeps_the_locks() {
     scene.service.must("create north");
     scene.service.must("close");
     assert_eq!(orders_after(&scene.path), 7);
+}
+
+#[test]
+fn a_backup_under_load_keeps_the_locks_and_is_whole() {
+    let mut scene = Scene::new();
+    scene.service.must("busy north");
+    let mut before = 0;
+    for n in 0..6 {
+        let copy = scene.folder.path().join(format!("copy-{n}.db"));
+        scene.service.must(&format!("backup {}", copy.display()));
+        scene.stranger();
+        assert!(scene.wal().exists(), "backup {n} dropped the locks");
+        let orders = orders_after(&copy);
+        assert!(orders >= before, "a later copy has less");
+        before = orders;
+    }
+    let made: usize = scene.service.must("calm")[0].parse().unwrap();
+    scene.service.must("close");
+    assert!(made >= 6, "there was no load");
+    assert_eq!(orders_after(&scene.path), made + 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Several processes, and several services of one process, on one file.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
