@@ -1,5 +1,7 @@
 //! Key providers, directories and anchors of the host: slow ones, broken ones, and ones that call back.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;

@@ -2,6 +2,8 @@
 //!
 //! `MEDORDER_KILLS` (200) says how often, `MEDORDER_SEED` where the times of the kills start.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! The database file under other hands: a host that opens it a second time, a copy, a replacement, a fork.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +90,17 @@ fn locks_that_a_subscriber_lost_show_too() {
 
 #[test]
 #[cfg(unix)]
+fn a_subscriber_does_not_wait_for_ever_at_a_file_that_is_gone() {
+    let mut scene = Scene::new();
+    scene.service.must("subscribe north now");
+    assert_eq!(scene.service.must("next 0"), ["none"]);
+    scene.service.tell("next 20000");
+    fs::remove_file(scene.wal()).unwrap();
+    assert_eq!(scene.service.hear().as_deref(), Some("err CLOSED"));
+}
+
+#[test]
+#[cfg(unix)]
 fn a_file_put_in_the_place_of_the_database_is_noticed() {
     let mut scene = Scene::new();
     let copy = scene.folder.path().join("copy.db");
@@ -133,6 +146,26 @@ fn a_backup_keeps_the_locks() {
     scene.service.must("create north");
     scene.service.must("close");
     assert_eq!(orders_after(&scene.path), 7);
+}
+
+#[test]
+fn a_backup_under_load_keeps_the_locks_and_is_whole() {
+    let mut scene = Scene::new();
+    scene.service.must("busy north");
+    let mut before = 0;
+    for n in 0..6 {
+        let copy = scene.folder.path().join(format!("copy-{n}.db"));
+        scene.service.must(&format!("backup {}", copy.display()));
+        scene.stranger();
+        assert!(scene.wal().exists(), "backup {n} dropped the locks");
+        let orders = orders_after(&copy);
+        assert!(orders >= before, "a later copy has less");
+        before = orders;
+    }
+    let made: usize = scene.service.must("calm")[0].parse().unwrap();
+    scene.service.must("close");
+    assert!(made >= 6, "there was no load");
+    assert_eq!(orders_after(&scene.path), made + 1);
 }
 
 #[test]

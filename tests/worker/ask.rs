@@ -2,6 +2,9 @@
 
 use std::fs::File;
 use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use medorder::service::{BlockingService, BlockingSubscription};
@@ -18,6 +21,8 @@ struct Desk {
     /// A second service in this process, on the same file or another.
     other: Option<BlockingService>,
     feed: Option<BlockingSubscription>,
+    /// A thread that makes orders until it is told to stop, and then says how many.
+    busy: Option<(Arc<AtomicBool>, JoinHandle<usize>)>,
     /// A connection of the host's own.
     host: Option<Connection>,
 }
@@ -64,6 +69,25 @@ impl Desk {
                     || "none".into(),
                     |event| format!("{} {} {}", event.order_id, event.version, event.cursor),
                 ))
+            }
+            ["busy", territory] => {
+                let stop = Arc::new(AtomicBool::new(false));
+                let (stopped, session) = (Arc::clone(&stop), self.service().session(root(), id(territory)));
+                let work = move || {
+                    let mut made = 0;
+                    while !stopped.load(Ordering::Relaxed) {
+                        session.create_order(request()).expect("the load goes on");
+                        made += 1;
+                    }
+                    made
+                };
+                self.busy = Some((stop, std::thread::spawn(work)));
+                Ok(String::new())
+            }
+            ["calm"] => {
+                let (stop, thread) = self.busy.take().expect("a load");
+                stop.store(true, Ordering::Relaxed);
+                Ok(thread.join().expect("no call of the load failed").to_string())
             }
             ["poke", path] => {
                 // What a copy of "orders.db*" does: closing drops every lock of this process. Since 3.51 SQLite

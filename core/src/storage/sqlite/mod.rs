@@ -175,7 +175,17 @@ impl Shared {
             Err(Failure::Constraint) if units.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(units.len());
                 for unit in units {
-                    outcomes.extend(self.commit(writer, std::slice::from_ref(unit), linker)?);
+                    match self.commit(writer, std::slice::from_ref(unit), linker) {
+                        Ok(outcome) => outcomes.extend(outcome),
+                        // Units before it are stored, and one error is the answer to all.
+                        Err(_) if outcomes.iter().any(|o| matches!(o, Outcome::Done { .. })) => {
+                            return Err(Error::new(
+                                ErrorCode::OutcomeUnknown,
+                                "a part of the group was committed before it failed",
+                            ));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 return Ok(outcomes);
             }
@@ -187,14 +197,21 @@ impl Shared {
         Ok(outcomes)
     }
 
+    /// Whether the files are still those that others will open; if not, the storage closes.
+    fn holds(&self) -> bool {
+        let holds = lock(&self.guard).as_ref().is_some_and(FileGuard::holds);
+        if !holds && self.give_up() {
+            tracing::error!(target: "medorder", "the database file was replaced while open; the service closes");
+        }
+        holds
+    }
+
     /// Before an answer: is the file that holds the commit still the one others will open?
     fn acknowledge(&self, units: &[Unit], outcomes: &[Outcome]) -> Result<()> {
         if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done { .. })) {
             return Ok(());
         }
-        if !lock(&self.guard).as_ref().is_some_and(FileGuard::holds) {
-            self.give_up();
-            tracing::error!(target: "medorder", "the database file was replaced while open; the service closes");
+        if !self.holds() {
             return Err(Error::new(
                 ErrorCode::OutcomeUnknown,
                 "the database file was replaced or its write-ahead log removed while it was open",
@@ -400,7 +417,9 @@ impl Storage for SqliteStorage {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Option<EventPage>>> {
-        Box::pin(ready(self.read(|conn| read::events(conn, territory, order, after, limit))))
+        // The one read that no commit follows: from a file without a name it would stay silent for ever.
+        let page = self.read(|conn| read::events(conn, territory, order, after, limit));
+        Box::pin(ready(if self.shared.holds() { page } else { self.shared.live().and(page) }))
     }
 
     fn relationship<'a>(
