@@ -184,7 +184,7 @@ async fn calls(phi: &str, errors: &mut Errors) {
     }
     errors.invalid("notes in all", {
         let long = "x".repeat(40_000);
-        session.update_status(order, verified(&long)).await.unwrap();
+        session.update_status(order, verified(phi).notes(&*long)).await.unwrap();
         session.update_status(order, change(path_to(OrderStatus::InProgress)[1]).notes(long)).await
     });
     errors.add("note of another key", AuditBroken, session.verify_audit(Some(phi)).await);
