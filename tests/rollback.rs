@@ -1,5 +1,7 @@
 //! What was cut off, put back, forged or forked shows, under its right name and at its right place.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::sync::{Arc, Mutex};
 
 use medorder::audit::checkpoint::chain_of;

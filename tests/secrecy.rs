@@ -1,6 +1,8 @@
 //! PHI is nowhere but in the answers to those who may see it: not in the files, the logs, the errors, a `Debug`
 //! or a panic.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::sync::OnceLock;
 use std::time::Duration;
 

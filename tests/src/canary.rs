@@ -13,7 +13,6 @@ use tracing::{Event, Metadata, Subscriber};
 
 /// One PHI field and the text that stands in it.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a fixture")]
 pub struct Canary {
     /// The field.
     pub field: &'static str,
