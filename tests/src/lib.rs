@@ -1,8 +1,11 @@
 //! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
 
 pub mod canary;
+pub mod child;
 pub mod dry;
+pub mod ledger;
 pub mod mutate;
+pub mod raw;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,9 +13,10 @@ use std::sync::Arc;
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
+use medorder::storage::memory::MemoryStorage;
 use medorder::{
-    CreateOrder, Insurance, OrderId, OrderService, OrderStatus, Purpose, Result, Session, StatusChange,
-    TestKey, VerificationData,
+    CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
+    StatusChange, TestKey, VerificationData,
 };
 use tempfile::TempDir;
 
@@ -54,6 +58,13 @@ impl World {
         let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
         world.furnish().await.expect("the territories are registered");
         world
+    }
+
+    /// A world on the engine in memory; its path names nothing.
+    pub async fn in_memory() -> Self {
+        let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
+        let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
+        Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
     }
 
     /// The folder of the database, for files beside it.

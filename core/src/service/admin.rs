@@ -149,10 +149,11 @@ impl Admin {
         let session = self.session(territory);
         let mut now = session.enter(Permission::KeysManage, Action::RotateKeys, None).await?;
         let storage = &self.core.storage;
-        let unfinished = storage.wraps_other_than(territory, now.key.version(), None, 1).await?;
-        let resumed = !unfinished.is_empty();
-        let mut begun = false;
+        let (mut begun, mut resumed) = (false, false);
         for _ in 0..ROUNDS {
+            // Judged anew each round: under an older epoch this process knows an older key, and what another
+            // process has rotated to the end would look unfinished.
+            resumed = !storage.wraps_other_than(territory, now.key.version(), None, 1).await?.is_empty();
             let version = if resumed { now.key.version() } else { now.key.version() + 1 };
             let mut unit = Unit::new(now.chain.clone(), now.epoch);
             if !resumed {

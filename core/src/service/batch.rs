@@ -64,7 +64,7 @@ impl Session {
             BatchMode::Atomic => self.atomic(items.collect(), Permission::OrderCreate, Action::Create).await,
             BatchMode::Each => {
                 let territory = self.enter(Permission::OrderCreate, Action::Create, None).await?;
-                self.each(territory, items).await
+                Ok(self.each(territory, items).await)
             }
         }
     }
@@ -113,16 +113,17 @@ impl Session {
                         }
                     }
                 }
-                self.each(territory, items.into_iter()).await
+                Ok(self.each(territory, items.into_iter()).await)
             }
         }
     }
 
+    /// From here on every failure is an item's: an error of the call would hide what is stored already.
     async fn each(
         &self,
         mut territory: Arc<Territory>,
         items: impl Iterator<Item = Item> + Send,
-    ) -> Result<Vec<BatchItem>> {
+    ) -> Vec<BatchItem> {
         let mut items = items.peekable();
         let mut answers = Vec::with_capacity(items.size_hint().0);
         let mut waiting: Option<Group> = None;
@@ -130,21 +131,21 @@ impl Session {
             let (group, repeats) = take_group(&mut items);
             if repeats && let Some(before) = waiting.take() {
                 // An item of this group goes on where an earlier one ends.
-                before.settle(self, &mut territory, &mut answers).await?;
+                before.settle(self, &mut territory, &mut answers).await;
             }
-            let group = self.start(&territory, group).await?;
+            let group = self.start(&territory, group).await;
             if let Some(before) = waiting.replace(group) {
-                before.settle(self, &mut territory, &mut answers).await?;
+                before.settle(self, &mut territory, &mut answers).await;
             }
         }
         if let Some(last) = waiting {
-            last.settle(self, &mut territory, &mut answers).await?;
+            last.settle(self, &mut territory, &mut answers).await;
         }
-        Ok(answers)
+        answers
     }
 
     /// Prepares a group and hands it to the committer without waiting for it.
-    async fn start(&self, territory: &Arc<Territory>, items: Vec<Item>) -> Result<Group> {
+    async fn start(&self, territory: &Arc<Territory>, items: Vec<Item>) -> Group {
         let mut units = Vec::with_capacity(items.len());
         let mut slots = Vec::with_capacity(items.len());
         for item in items {
@@ -165,9 +166,12 @@ impl Session {
             None
         } else {
             let lot = Lot { units, keys: Arc::clone(&territory.audit) };
-            Some(Box::pin(self.core.committer.submit(lot, &self.core.background).await?) as Answer)
+            match self.core.committer.submit(lot, &self.core.background).await {
+                Ok(answer) => Some(Box::pin(answer) as Answer),
+                Err(error) => Some(Box::pin(std::future::ready(Err(error))) as Answer),
+            }
         };
-        Ok(Group { slots, answer })
+        Group { slots, answer }
     }
 
     async fn atomic(
@@ -281,20 +285,21 @@ struct Group {
 
 impl Group {
     /// Waits for the group and answers its items; what did not fit runs by itself.
-    async fn settle(
-        self,
-        session: &Session,
-        territory: &mut Arc<Territory>,
-        answers: &mut Vec<BatchItem>,
-    ) -> Result<()> {
+    async fn settle(self, session: &Session, territory: &mut Arc<Territory>, answers: &mut Vec<BatchItem>) {
         let outcomes = match self.answer {
             Some(answer) => answer.await,
             None => Ok(Vec::new()),
         };
-        // An error of the commit is the error of every item in it; the call goes on with the next group, so
-        // that the caller learns of each item.
         let (mut outcomes, failed) = match outcomes {
-            Ok(outcomes) => (outcomes.into_iter(), None),
+            Ok(outcomes) => {
+                if outcomes.contains(&Outcome::StaleEpoch)
+                    && let Ok(fresh) = session.refresh().await
+                {
+                    *territory = fresh;
+                }
+                (outcomes.into_iter(), None)
+            }
+            // An error of the commit is the error of every item in it.
             Err(error) => (Vec::new().into_iter(), Some(error)),
         };
         for (item, slot) in self.slots {
@@ -304,18 +309,12 @@ impl Group {
                     (Some(error), _) => Err(error.clone()),
                     (None, Some(Outcome::Done { .. })) => Ok(answer),
                     (None, Some(Outcome::Refused)) => Err(integrity()),
-                    (None, outcome) => {
-                        if outcome == Some(Outcome::StaleEpoch) {
-                            *territory = session.refresh().await?;
-                        }
-                        alone(session, territory, &item).await
-                    }
+                    (None, _) => alone(session, territory, &item).await,
                 },
                 (_, item) => alone(session, territory, &item).await,
             };
             answers.push(answer.map_or_else(BatchItem::Failed, BatchItem::Done));
         }
-        Ok(())
     }
 }
 

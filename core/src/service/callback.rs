@@ -20,12 +20,20 @@ thread_local! {
 
 /// Timers and the pool for host callbacks; made when first needed, so a service without them has no more
 /// threads than its engine.
-#[derive(Default)]
-pub(super) struct Background(OnceLock<Option<Runtime>>);
+pub(super) struct Background {
+    runtime: OnceLock<Option<Runtime>>,
+    pid: u32,
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Self { runtime: OnceLock::new(), pid: std::process::id() }
+    }
+}
 
 impl Background {
     fn runtime(&self) -> Result<&Runtime> {
-        self.0
+        self.runtime
             .get_or_init(|| {
                 Builder::new_multi_thread()
                     .worker_threads(1)
@@ -92,9 +100,13 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // A plain drop would block, and panics inside another runtime.
-        if let Some(Some(runtime)) = self.0.take() {
+        let Some(Some(runtime)) = self.runtime.take() else { return };
+        if self.pid == std::process::id() {
+            // A plain drop would block, and panics inside another runtime.
             runtime.shutdown_background();
+        } else {
+            // In the child of a fork its threads do not exist; shutting them down could wait for ever.
+            std::mem::forget(runtime);
         }
     }
 }

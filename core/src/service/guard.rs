@@ -136,6 +136,13 @@ impl Session {
         seal_details(&self.core, keys, draft, json)
     }
 
+    /// The same territory if its epoch still is the database's, else the territory anew: for calls that commit
+    /// nothing, which would otherwise not notice a revocation.
+    pub(super) async fn current(&self, territory: Arc<Territory>) -> Result<Arc<Territory>> {
+        let epoch = self.core.head_row(&territory.chain).await?.epoch;
+        if epoch == territory.epoch { Ok(territory) } else { self.refresh().await }
+    }
+
     /// The territory anew, after its epoch turned out to be over.
     pub(super) async fn refresh(&self) -> Result<Arc<Territory>> {
         self.core.stale(&Chain::Territory(self.id.clone())).await;

@@ -70,6 +70,8 @@ impl Session {
             };
             let page = OrderPage::new(orders, next, feed.encode());
             if rows.is_empty() {
+                // Nothing is disclosed and nothing committed, so nothing else would notice a revocation.
+                self.current(territory).await?;
                 return Ok(page);
             }
             let views: Vec<_> = checked.iter().map(|one| (one, shown)).collect();

@@ -273,7 +273,7 @@ impl Core {
 
     /// The epoch a unit was made under is over: forget what was cached.
     async fn stale(&self, chain: &Chain) {
-        self.keyring.forget(chain).await;
+        self.keyring.forget_older(chain).await;
     }
 
     async fn close(self: &Arc<Self>) -> Result<()> {
@@ -288,8 +288,12 @@ impl Core {
             Some(_) => self.checkpoint_all().await,
             None => Ok(()),
         };
-        self.committer.close();
-        self.storage.close().await.and(signed)
+        let core = Arc::clone(self);
+        let closed = self.background.offload(false, async move {
+            core.committer.close();
+            core.storage.close().await
+        });
+        closed.await.and(signed)
     }
 }
 

@@ -64,6 +64,7 @@ impl Session {
     /// As [`order`](Session::order).
     pub async fn allowed_transitions(&self, id: OrderId) -> Result<Vec<TransitionOption>> {
         let territory = self.enter(Permission::OrderView, Action::View, Some(id)).await?;
+        let territory = self.current(territory).await?;
         let row = self.row(&territory, id, Action::View).await?;
         let checked = self.core.check(&territory, &row).await?;
         let workflow = &self.core.workflow;

@@ -154,8 +154,8 @@ pub trait Storage: Send + Sync + 'static {
     /// The newest stored checkpoint of a chain.
     fn checkpoint<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<String>>>;
 
-    /// Counts up when something may have been committed, here or by another process. A hint: readers also
-    /// look by themselves.
+    /// Counts up when something may have been committed, here or by another process, and when the engine closes.
+    /// A hint: readers also look by themselves.
     fn changed(&self) -> watch::Receiver<u64>;
 
     /// Copies the database to a new file at `path`.

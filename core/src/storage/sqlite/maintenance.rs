@@ -20,6 +20,8 @@ const TICK: Duration = Duration::from_millis(20);
 const PASSIVE_PAGES: u64 = 1_000;
 /// Ticks without a commit before the WAL is truncated.
 const IDLE_TICKS: u32 = 50;
+/// Ticks between two truncations, so that a long rotation does not stop writers at every step.
+const WIPE_TICKS: u32 = 25;
 
 pub(super) struct Maintenance {
     stop: SyncSender<()>,
@@ -56,13 +58,14 @@ struct Watch {
     data_version: i64,
     commits: u64,
     idle: u32,
+    since_truncated: u32,
     /// The WAL may hold frames that are not written back.
     dirty: bool,
 }
 
 impl Watch {
     fn new(conn: Connection) -> Self {
-        Self { conn, data_version: -1, commits: 0, idle: 0, dirty: true }
+        Self { conn, data_version: -1, commits: 0, idle: 0, since_truncated: WIPE_TICKS, dirty: true }
     }
 
     /// One look; false when the storage is gone.
@@ -84,12 +87,18 @@ impl Watch {
         let commits = shared.commits.load(Ordering::Relaxed);
         self.idle = if changed || commits != self.commits { 0 } else { self.idle.saturating_add(1) };
         self.commits = commits;
-        if shared.wipe_wal.load(Ordering::Relaxed) || (self.idle == IDLE_TICKS && self.dirty) {
-            // Busy readers or writers make it fail; then the next tick tries again.
+        self.since_truncated = self.since_truncated.saturating_add(1);
+        let wipe = shared.wipe_wal.load(Ordering::Relaxed) && self.since_truncated >= WIPE_TICKS;
+        if wipe || (self.idle >= IDLE_TICKS && self.dirty) {
+            // Lowered before, so that a delete meanwhile raises it again. Busy readers or writers make the
+            // truncation fail; then the next tick tries again.
+            shared.wipe_wal.store(false, Ordering::Relaxed);
             if truncate_wal(&self.conn) {
-                shared.wipe_wal.store(false, Ordering::Relaxed);
+                self.since_truncated = 0;
                 shared.wal_pages.store(0, Ordering::Relaxed);
                 self.dirty = false;
+            } else if wipe {
+                shared.wipe_wal.store(true, Ordering::Relaxed);
             }
         } else if shared.wal_pages.load(Ordering::Relaxed) >= PASSIVE_PAGES {
             shared.wal_pages.store(0, Ordering::Relaxed);

@@ -193,7 +193,7 @@ impl Shared {
             return Ok(());
         }
         if !lock(&self.guard).as_ref().is_some_and(FileGuard::holds) {
-            self.closed.store(true, Ordering::Release);
+            self.give_up();
             tracing::error!(target: "medorder", "the database file was replaced while open; the service closes");
             return Err(Error::new(
                 ErrorCode::OutcomeUnknown,
@@ -214,13 +214,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Answers `CLOSED` from now on, also to whoever waits for a change.
+    fn give_up(&self) -> bool {
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        self.changed.send_modify(|count| *count += 1);
+        was_open
+    }
+
     /// COMMIT failed, so nobody knows: close every descriptor, open anew, write the WAL back (which syncs
     /// through new descriptors) and look whether the group's entries are there.
     fn look(&self, writer: &mut Option<Writer>, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
         *writer = None;
         lock(&self.readers).clear();
         let unknown = || {
-            self.closed.store(true, Ordering::Release);
+            self.give_up();
             Error::new(ErrorCode::OutcomeUnknown, "the commit failed and the database cannot be asked")
         };
         let conn = connect::connect(&self.path, &self.options).map_err(|_| unknown())?;
@@ -253,7 +260,7 @@ impl Shared {
     fn recover_outcomes(&self, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
         let with_drafts = units.iter().filter(|unit| !unit.drafts.is_empty()).count();
         if with_drafts != marks.len() {
-            self.closed.store(true, Ordering::Release);
+            self.give_up();
             return Err(Error::new(
                 ErrorCode::OutcomeUnknown,
                 "the commit failed after a part of its group was refused",
@@ -439,7 +446,7 @@ impl SqliteStorage {
             maintenance.stop();
         }
         let mut writer = lock(&self.shared.writer);
-        let was_open = !self.shared.closed.swap(true, Ordering::AcqRel);
+        let was_open = self.shared.give_up();
         lock(&self.shared.readers).clear();
         if let Some(open) = writer.take()
             && was_open
