@@ -1,5 +1,7 @@
 //! What was cut off, put back, forged or forked shows, under its right name and at its right place.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::sync::{Arc, Mutex};
 
 use medorder::audit::checkpoint::chain_of;
@@ -369,6 +371,44 @@ async fn a_checkpoint_is_kept_at_close_and_after_ten_minutes_of_activity() {
         OrderService::builder(&world.path, TestKey::new()).anchor(notes.sink()).open().await.unwrap();
     let report = service.admin(root()).verify_audit().await.unwrap();
     assert_eq!((report.verdict, report.anchored), (Verdict::Intact, true));
+}
+
+/// What verification does not see, and need not: an order's key wrapped as before a rotation is the same key, and
+/// a rotation that stopped half way looks the same. The next one finishes it.
+#[tokio::test]
+async fn an_older_wrap_opens_the_same_order_and_the_next_rotation_renews_it() {
+    let world = World::new().await;
+    let order = world.order(OrderStatus::Verified).await;
+    let truth = world.all().order(order, None).await.unwrap();
+    let conn = sql(&world);
+    let wrapped =
+        || -> Vec<u8> { conn.query_row("SELECT wrapped FROM orders", [], |row| row.get(0)).unwrap() };
+    let old = wrapped();
+    let admin = world.service.admin(root());
+    admin.rotate_keys(&id("north"), |_| {}).await.unwrap();
+    assert_ne!(wrapped(), old);
+    conn.execute("UPDATE orders SET wrapped = ?1", [&old]).unwrap();
+    assert_eq!(world.all().order(order, None).await.unwrap(), truth);
+    assert_eq!(judged(&world).await.verdict, Verdict::Intact);
+    let report = admin.rotate_keys(&id("north"), |_| {}).await.unwrap();
+    assert_eq!((report.version, report.rewrapped, report.resumed), (2, 1, true));
+    assert_ne!(wrapped(), old);
+    assert_eq!(world.all().order(order, None).await.unwrap(), truth);
+}
+
+/// A checkpoint looks at heads alone (their whole past is verification's to judge), so damage before the head
+/// is signed over and stays damage.
+#[tokio::test]
+async fn a_checkpoint_launders_nothing() {
+    let (world, notes) = anchored_world().await;
+    world.order(OrderStatus::Completed).await;
+    let conn = sql(&world);
+    let (pk, seq) = north(&conn);
+    conn.execute("DELETE FROM audit_entries WHERE pk = ?1", [pk << 40 | (seq - 3)]).unwrap();
+    world.service.admin(root()).checkpoint().await.unwrap();
+    assert_eq!(notes.all().len(), 3);
+    let what = "an entry is missing or does not hold";
+    assert_bad(&world, Verdict::Tampered, Some(seq - 3), None, what).await;
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
 
+pub mod canary;
 pub mod child;
 pub mod dry;
 pub mod ledger;
