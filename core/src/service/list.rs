@@ -70,7 +70,12 @@ impl Session {
             };
             let page = OrderPage::new(orders, next, feed.encode());
             if rows.is_empty() {
-                return Ok(page);
+                // No entry is committed that would find out.
+                if self.core.is_current(&territory).await? {
+                    return Ok(page);
+                }
+                territory = self.refresh().await?;
+                continue;
             }
             let views: Vec<_> = checked.iter().map(|one| (one, shown)).collect();
             let unit = self.view_unit(&territory, &views);

@@ -63,7 +63,11 @@ impl Session {
     /// # Errors
     /// As [`order`](Session::order).
     pub async fn allowed_transitions(&self, id: OrderId) -> Result<Vec<TransitionOption>> {
-        let territory = self.enter(Permission::OrderView, Action::View, Some(id)).await?;
+        let mut territory = self.enter(Permission::OrderView, Action::View, Some(id)).await?;
+        // No entry is committed that would find out, so the territory is asked for itself.
+        if !self.core.is_current(&territory).await? {
+            territory = self.refresh().await?;
+        }
         let row = self.row(&territory, id, Action::View).await?;
         let checked = self.core.check(&territory, &row).await?;
         let workflow = &self.core.workflow;
@@ -111,6 +115,12 @@ impl Core {
     /// The database's random identity, which stands in cursors and checkpoints.
     pub(super) async fn generation(&self) -> Result<[u8; 16]> {
         Ok(self.storage.meta().await?.generation)
+    }
+
+    /// True unless a right was taken away, or the key changed, since the territory was loaded.
+    pub(super) async fn is_current(&self, territory: &Territory) -> Result<bool> {
+        let row = self.head_row(&territory.chain).await?;
+        Ok(row.active && row.epoch == territory.epoch)
     }
 
     /// A head row that must be there.
