@@ -223,7 +223,8 @@ impl AuditExport {
     pub async fn next_page(&mut self) -> Result<Vec<ExportedEntry>> {
         self.session.core.live()?;
         if !self.session.lives() {
-            return Err(Error::new(ErrorCode::AccessDenied, "the session is expired or revoked"));
+            let error = Error::new(ErrorCode::AccessDenied, "the session is expired or revoked");
+            return Err(self.session.deny(Action::Export, None, error).await);
         }
         let chain = Chain::Territory(self.session.id.clone());
         let query = EntryQuery { after: self.at.seq, upto: Some(self.upto), ..EntryQuery::default() };
