@@ -9,7 +9,7 @@ use medorder::{KeyProvider, OrderId, TestKey};
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// Everything but the log; head rows move with the log, so only what else they say counts. The seal of an order
-/// holds the tags of its ciphertexts, which are long.
+/// binds its ciphertexts, which are long.
 const STATE: &[&str] = &[
     "SELECT * FROM meta",
     "SELECT * FROM keys ORDER BY 1, 2, 3",

@@ -380,11 +380,12 @@ impl Admin {
         let mut unit = Unit::new(Chain::System, system.epoch);
         unit.writes = writes;
         unit.drafts.push(draft);
-        let done = matches!(self.core.commit(self.inline, unit, &system.audit).await?, Outcome::Done { .. });
-        if !done {
-            self.core.stale(&Chain::System).await;
+        match self.core.commit(self.inline, unit, &system.audit).await? {
+            Outcome::Done { .. } => return Ok(true),
+            Outcome::Refused => return Err(integrity()),
+            _ => self.core.stale(&Chain::System).await,
         }
-        Ok(done)
+        Ok(false)
     }
 
     /// Makes the first key of a purpose, unless it is there: whoever comes second uses the first one's.

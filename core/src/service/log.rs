@@ -168,7 +168,11 @@ impl Session {
         draft.details = self.seal_details(&territory.audit, &draft, &details)?;
         let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
         unit.drafts.push(draft);
-        Ok(matches!(self.core.commit(self.inline, unit, &territory.audit).await?, Outcome::Done { .. }))
+        match self.core.commit(self.inline, unit, &territory.audit).await? {
+            Outcome::Done { .. } => Ok(true),
+            Outcome::Refused => Err(integrity()),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -223,7 +227,8 @@ impl AuditExport {
     pub async fn next_page(&mut self) -> Result<Vec<ExportedEntry>> {
         self.session.core.live()?;
         if !self.session.lives() {
-            return Err(Error::new(ErrorCode::AccessDenied, "the session is expired or revoked"));
+            let error = Error::new(ErrorCode::AccessDenied, "the session is expired or revoked");
+            return Err(self.session.deny(Action::Export, None, error).await);
         }
         let chain = Chain::Territory(self.session.id.clone());
         let query = EntryQuery { after: self.at.seq, upto: Some(self.upto), ..EntryQuery::default() };
@@ -282,6 +287,7 @@ impl Core {
             unit.drafts.push(draft);
             match self.commit(session.inline, unit, &system.audit).await? {
                 Outcome::Done { .. } => return Ok(()),
+                Outcome::Refused => return Err(integrity()),
                 _ => self.stale(&Chain::System).await,
             }
         }
