@@ -175,7 +175,17 @@ impl Shared {
             Err(Failure::Constraint) if units.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(units.len());
                 for unit in units {
-                    outcomes.extend(self.commit(writer, std::slice::from_ref(unit), linker)?);
+                    match self.commit(writer, std::slice::from_ref(unit), linker) {
+                        Ok(one) => outcomes.extend(one),
+                        // "Nothing was written" would be a lie about the units before.
+                        Err(_) if outcomes.iter().any(|one| matches!(one, Outcome::Done { .. })) => {
+                            return Err(Error::new(
+                                ErrorCode::OutcomeUnknown,
+                                "the database failed after a part of the group was committed",
+                            ));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 return Ok(outcomes);
             }
