@@ -83,6 +83,7 @@ impl MemoryStorage {
 impl State {
     fn apply(&mut self, unit: &Unit, linker: &dyn Linker) -> Result<Outcome> {
         let registers = unit.writes.contains(&Write::Territory);
+        let before = self.clone();
         match self.territories.get(&unit.chain) {
             Some(territory) if territory.epoch != unit.epoch => return Ok(Outcome::StaleEpoch),
             Some(_) => {}
@@ -91,7 +92,6 @@ impl State {
             }
             None => return Ok(Outcome::StaleEpoch),
         }
-        let before = self.clone();
         let outcome = self.apply_known(unit, linker);
         if !matches!(outcome, Ok(Outcome::Done { .. })) {
             *self = before;
@@ -140,6 +140,9 @@ impl State {
         let mut raise_all = false;
         for write in &unit.writes {
             match write {
+                Write::Insert(row) if territory.orders.contains_key(&row.order_id) => {
+                    return Ok(Outcome::Refused);
+                }
                 Write::Key(key) => self.keys.push(key.clone()),
                 Write::ReplaceKeys { new, .. } => {
                     self.keys.clone_from(new);
@@ -223,8 +226,10 @@ impl Territory {
                 }
             }
             Write::RemoveRelationship(one) => {
-                self.relationships.retain(|other| other != one);
-                self.epoch += 1;
+                if let Ok(place) = self.relationships.binary_search(one) {
+                    self.relationships.remove(place);
+                    self.epoch += 1;
+                }
             }
             Write::Checkpoint { seq, note } => {
                 self.checkpoints.insert(*seq, note.clone());
@@ -450,7 +455,8 @@ impl Storage for MemoryStorage {
     }
 
     fn backup<'a>(&'a self, _: &'a Path) -> BoxFuture<'a, Result<()>> {
-        Box::pin(ready(Err(Error::new(ErrorCode::StorageUnavailable, "an engine in memory has no backup"))))
+        let none = || Error::new(ErrorCode::StorageUnavailable, "an engine in memory has no backup");
+        Box::pin(ready(self.read(|_| ()).and_then(|()| Err(none()))))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 
 #[cfg(any(test, feature = "test-util"))]
+pub mod contract;
+#[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

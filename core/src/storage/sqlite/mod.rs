@@ -176,12 +176,12 @@ impl Shared {
                 let mut outcomes = Vec::with_capacity(units.len());
                 for unit in units {
                     match self.commit(writer, std::slice::from_ref(unit), linker) {
-                        Ok(outcome) => outcomes.extend(outcome),
-                        // Units before it are stored, and one error is the answer to all.
-                        Err(_) if outcomes.iter().any(|o| matches!(o, Outcome::Done { .. })) => {
+                        Ok(one) => outcomes.extend(one),
+                        // "Nothing was written" would be a lie about the units before.
+                        Err(_) if outcomes.iter().any(|one| matches!(one, Outcome::Done { .. })) => {
                             return Err(Error::new(
                                 ErrorCode::OutcomeUnknown,
-                                "a part of the group was committed before it failed",
+                                "the database failed after a part of the group was committed",
                             ));
                         }
                         Err(error) => return Err(error),

@@ -134,15 +134,17 @@ impl Writer {
         marks: &mut Vec<Mark>,
     ) -> Result<Outcome, Abort> {
         let registers = unit.writes.iter().any(|write| matches!(write, Write::Territory));
-        let mut at = match cached {
-            Some(cached) if cached.epoch != unit.epoch => return Ok(Outcome::StaleEpoch),
-            Some(cached) => cached,
-            None if registers => self.insert_territory(&unit.chain, unit.epoch)?,
-            None => return Ok(Outcome::StaleEpoch),
-        };
-        if let Some(misfit) = self.misfit(at.pk, unit)? {
+        if cached.as_ref().map_or(!registers, |cached| cached.epoch != unit.epoch) {
+            return Ok(Outcome::StaleEpoch);
+        }
+        // Before a new territory gets its row, so that a misfit leaves none; no row has a negative pk.
+        if let Some(misfit) = self.misfit(cached.as_ref().map_or(-1, |cached| cached.pk), unit)? {
             return Ok(misfit);
         }
+        let mut at = match cached {
+            Some(cached) => cached,
+            None => self.insert_territory(&unit.chain, unit.epoch)?,
+        };
         for write in &unit.writes {
             self.write(unit, write, &mut at, touched)?;
         }
@@ -256,16 +258,17 @@ impl Writer {
                     .execute(params![at.pk, relationship.patient_id, relationship.provider_id])?;
             }
             Write::RemoveRelationship(relationship) => {
-                at.epoch += 1;
-                self.conn
+                let removed = self
+                    .conn
                     .prepare_cached(
                         "DELETE FROM relationships WHERE territory_pk = ?1 AND patient_id = ?2 AND provider_id = ?3",
                     )?
                     .execute(params![at.pk, relationship.patient_id, relationship.provider_id])?;
+                at.epoch += u64::from(removed > 0);
             }
             Write::Checkpoint { seq, note } => {
                 self.conn
-                    .prepare_cached("INSERT OR IGNORE INTO checkpoints VALUES (?1, ?2, ?3)")?
+                    .prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?1, ?2, ?3)")?
                     .execute(params![at.pk, signed(*seq)?, note])?;
             }
         }
