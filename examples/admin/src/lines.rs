@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn faults(line: &str) -> Vec<(String, &'static str)> {
-        let error = order(line.as_bytes()).err().expect("the line is refused");
+        let error = order(line.as_bytes()).expect_err("the line is refused");
         error.faults().iter().map(|fault| (fault.path.clone(), fault.rule.name())).collect()
     }
 

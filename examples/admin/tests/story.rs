@@ -24,7 +24,7 @@ struct Answer {
 impl Place {
     /// With a database that knows everybody in the file of orders.
     fn furnished() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let place = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         place.plain(&["keygen", "--key-file", "root.key"]).is(0);
         place.on("orders.db", &["init"]).is(0);
         place.on("orders.db", &["register", "--from-ndjson", ORDERS]).is(0);
@@ -42,7 +42,7 @@ impl Place {
     }
 
     fn plain(&self, arguments: &[&str]) -> Answer {
-        Answer::new(self.command(arguments).output().unwrap())
+        Answer::new(self.command(arguments).output().expect("the program starts"))
     }
 
     /// The command on this database, with the key.
@@ -51,18 +51,19 @@ impl Place {
     }
 
     fn copy(&self, from: &str, to: &str) {
-        std::fs::copy(self.path(from), self.path(to)).unwrap();
+        std::fs::copy(self.path(from), self.path(to)).expect("the file is copied");
     }
 
     /// Changes a closed database behind the engine's back.
     fn sql(&self, db: &str, statements: &str) {
-        rusqlite::Connection::open(self.path(db)).unwrap().execute_batch(statements).unwrap();
+        let conn = rusqlite::Connection::open(self.path(db)).expect("the database opens");
+        conn.execute_batch(statements).expect("the statements run");
     }
 }
 
 impl Answer {
     fn new(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
