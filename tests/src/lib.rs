@@ -26,7 +26,7 @@ pub struct World {
     pub service: OrderService,
     /// Where the database is.
     pub path: PathBuf,
-    /// The time, if the world was made with [`World::at`].
+    /// The time, if the world was made with [`World::at_start`].
     pub clock: Arc<FixedClock>,
     _folder: TempDir,
 }

@@ -135,6 +135,26 @@ impl Admin {
         self.act(territory, Permission::DirectoryManage, Action::Unregister, &subject, write).await
     }
 
+    /// Every territory in service, sorted by bytes. Leaves a `view` entry in the system chain.
+    ///
+    /// # Errors
+    /// `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`,
+    /// `CLOSED`.
+    pub async fn territories(&self) -> Result<Vec<TerritoryId>> {
+        self.permit_all(Permission::DirectoryManage, Action::View).await?;
+        self.system_act(Action::View, "territories", Vec::new()).await?;
+        let rows = self.core.storage.territories().await?;
+        let mut territories: Vec<TerritoryId> = rows
+            .into_iter()
+            .filter_map(|row| match row.chain {
+                Chain::Territory(id) if row.active => Some(id),
+                _ => None,
+            })
+            .collect();
+        territories.sort_unstable();
+        Ok(territories)
+    }
+
     /// Gives a territory a new key and wraps every order's key under it, while readers and writers go on. After
     /// a kill, the next call finishes what was begun.
     ///

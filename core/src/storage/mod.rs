@@ -26,7 +26,7 @@ pub use self::types::{
 /// A boxed future, so that engines are chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A durable home of orders, keys and the log. Implementations are judged by [`contract`].
+/// A durable home of orders, keys and the log. Implementations are judged by one contract suite.
 ///
 /// Every read sees whole commits only. A read of one call is one snapshot.
 pub trait Storage: Send + Sync + 'static {
