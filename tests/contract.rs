@@ -14,7 +14,9 @@ use tempfile::TempDir;
 type Home = Option<TempDir>;
 
 /// The engines that are judged, each made anew for every case.
-const ENGINES: &[(&str, fn() -> (Arc<dyn Storage>, Home))] = &[("memory", memory), ("sqlite", sqlite)];
+type Make = fn() -> (Arc<dyn Storage>, Home);
+
+const ENGINES: &[(&str, Make)] = &[("memory", memory), ("sqlite", sqlite)];
 
 fn memory() -> (Arc<dyn Storage>, Home) {
     (Arc::new(MemoryStorage::new(generation(), keys())), None)
