@@ -201,8 +201,7 @@ impl Shared {
             ));
         }
         let writes: usize = units.iter().map(|unit| unit.writes.len() + unit.drafts.len()).sum();
-        // Rows of a large group share pages; counting each would write the WAL back after every group.
-        self.wal_pages.fetch_add(1 + writes.min(8 + writes / 2) as u64, Ordering::Relaxed);
+        self.wal_pages.fetch_add(1 + writes as u64, Ordering::Relaxed);
         if units
             .iter()
             .flat_map(|unit| &unit.writes)
