@@ -47,8 +47,9 @@ CREATE TABLE orders (
     UNIQUE (territory_pk, order_id)
 ) STRICT;
 
--- The work list: open orders of one status, newest first. Closed orders cost nothing here.
-CREATE INDEX orders_open ON orders (territory_pk, status, order_id)
+-- The work list: open orders of one status, newest first. Closed orders cost nothing here, and the first letter
+-- tells the three apart in 19 bytes less than the name.
+CREATE INDEX orders_open ON orders (territory_pk, substr(status, 1, 1), order_id)
     WHERE status IN ('pending_verification', 'verified', 'in_progress');
 -- A patient's orders, newest first; also the disclosures of a patient.
 CREATE INDEX orders_patient ON orders (territory_pk, patient_id, order_id);
@@ -78,11 +79,13 @@ CREATE TABLE audit_entries (
     mac         BLOB    NOT NULL
 ) STRICT;
 
--- What happened to one order, in order.
-CREATE INDEX audit_order ON audit_entries (pk >> 40, order_id);
+-- What happened to one order stands in two indexes, each entry in one of them: a change pays for one index.
 -- One success entry a version of an order, so that a row that was rolled back cannot advance.
 CREATE UNIQUE INDEX audit_change ON audit_entries (pk >> 40, order_id, row_version)
     WHERE action IN ('create', 'update_status', 'delete') AND outcome = 'success';
+-- Views, denials and whatever else names an order.
+CREATE INDEX audit_other ON audit_entries (pk >> 40, order_id)
+    WHERE NOT (action IN ('create', 'update_status', 'delete') AND outcome = 'success');
 
 CREATE TABLE idempotency (
     territory_pk INTEGER NOT NULL,

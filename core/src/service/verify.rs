@@ -1,5 +1,6 @@
 //! `verify_audit`: recomputes everything from stored bytes and says which of four things is true.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -158,7 +159,7 @@ pub(super) fn summed(chains: Vec<ChainReport>) -> VerifyReport {
 struct Told {
     version: u64,
     row_mac: [u8; 32],
-    status: String,
+    status: Cow<'static, str>,
     deleted: bool,
 }
 
@@ -331,7 +332,7 @@ impl Judge<'_> {
             version: body.row_version,
             row_mac: body.row_mac,
             deleted: body.action == Action::Delete.name(),
-            status: body.new_status.into_owned(),
+            status: body.new_status,
         };
         self.orders.insert(id, told);
     }

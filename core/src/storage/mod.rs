@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
+use crate::audit::chain::Place;
 use crate::audit::{Entry, EntryDraft, Head};
 use crate::error::{Error, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
@@ -187,4 +188,17 @@ pub trait Linker: Send + Sync {
     /// # Errors
     /// `INTERNAL` if the linker has no key of the chain; the unit is then refused.
     fn link(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Entry>>;
+
+    /// The same without a copy of the drafts, for an engine that writes them from where they are.
+    ///
+    /// # Errors
+    /// As [`link`](Self::link).
+    fn places(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Place>> {
+        let entries = self.link(chain, head, drafts)?;
+        let place = |entry: Entry| {
+            let head = Head { seq: entry.seq, hash: entry.hash, at: entry.body.at };
+            Place { head, mac: entry.mac }
+        };
+        Ok(entries.into_iter().map(place).collect())
+    }
 }

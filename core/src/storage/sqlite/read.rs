@@ -1,5 +1,7 @@
 //! Reads: each on a reader connection of its own, one snapshot a call.
 
+use std::sync::LazyLock;
+
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, params_from_iter};
 
@@ -60,15 +62,15 @@ pub(super) fn all_keys(conn: &Connection) -> Rows<Vec<KeyRow>> {
 }
 
 pub(super) fn order(conn: &Connection, territory: &TerritoryId, id: OrderId) -> Rows<Option<OrderRow>> {
-    let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(None) };
-    one(
-        &mut *conn.prepare_cached(&format!(
-            "SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?1 AND order_id = ?2"
-        ))?,
-        params![pk, id.as_bytes()],
-        rows::order,
-    )
+    // One statement: the territory's number by a statement of its own would double locks and look-ups.
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = {TERRITORY_PK} AND order_id = ?2")
+    });
+    one(&mut *conn.prepare_cached(&SQL)?, params![territory.as_str(), id.as_bytes()], rows::order)
 }
+
+/// The number of the territory in the first parameter.
+const TERRITORY_PK: &str = "(SELECT pk FROM territories WHERE territory_id = ?1)";
 
 /// One primary-key look-up a territory.
 pub(super) fn order_exists(conn: &Connection, id: OrderId) -> Rows<bool> {
@@ -93,8 +95,10 @@ pub(super) fn orders(
         let names: Vec<Value> = filter.status.iter().map(|s| Value::Text(s.name().to_owned())).collect();
         query.and_in("status", names);
         if filter.status.iter().all(|status| OPEN.contains(&status.name())) {
-            // Lets the planner use the partial index of open orders.
+            // Lets the planner use the partial index of open orders, which holds the status' first letter.
             query.text.push_str(" AND status IN ('pending_verification', 'verified', 'in_progress')");
+            let letters = filter.status.iter().map(|s| Value::Text(s.name()[..1].to_owned())).collect();
+            query.and_in("substr(status, 1, 1)", letters);
         }
     }
     if let Some(patient) = &filter.patient_id {
@@ -196,17 +200,23 @@ pub(super) fn entries(
     let Some(pk) = territory_pk(conn, chain.as_str())? else { return Ok(Vec::new()) };
     let from = if query.patient_id.is_some() {
         // The patient's orders drive: their entries are found by index, then sorted.
-        "orders o CROSS JOIN audit_entries e ON e.pk >> 40 = o.territory_pk AND e.order_id = o.order_id"
+        format!(
+            "orders o CROSS JOIN audit_entries e ON {}",
+            of_order("e.pk >> 40 = o.territory_pk AND e.order_id = o.order_id")
+        )
     } else {
-        "audit_entries e"
+        "audit_entries e".to_owned()
     };
     let low = entry_pk(pk, query.after);
     let high = entry_pk(pk, query.upto.unwrap_or(u64::MAX));
     let mut sql = Query::new(format!("SELECT {ENTRY_COLUMNS} FROM {from} WHERE e.pk > ?"), low.into());
     sql.and("e.pk <= ?", high.into());
     if let Some(id) = query.order_id {
-        sql.and("e.pk >> 40 = ?", pk.into());
-        sql.and("e.order_id = ?", Value::Blob(id.as_bytes().to_vec()));
+        sql.text.push_str(" AND ");
+        sql.text.push_str(&of_order("e.pk >> 40 = ? AND e.order_id = ?"));
+        for _ in 0..2 {
+            sql.values.extend([pk.into(), Value::Blob(id.as_bytes().to_vec())]);
+        }
     }
     if let Some(patient) = &query.patient_id {
         sql.and("o.territory_pk = ?", pk.into());
@@ -248,6 +258,11 @@ pub(super) fn changes(
 
 /// The condition of the partial index `audit_change`.
 const CHANGE: &str = "e.action IN ('create', 'update_status', 'delete') AND e.outcome = 'success'";
+
+/// Entries of one order: each is in one of the two partial indexes, so both are asked.
+fn of_order(condition: &str) -> String {
+    format!("(({condition} AND {CHANGE}) OR ({condition} AND NOT ({CHANGE})))")
+}
 
 pub(super) fn events(
     conn: &Connection,
