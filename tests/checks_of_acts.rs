@@ -1,5 +1,7 @@
 //! Administrative acts and the items of a batch meet the same checks in the same order.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use medorder::{
     Actor, BatchItem, BatchMode, CreateOrder, DeleteOrder, Error, ErrorCode, OrderId, OrderStatus, Purpose,
     Session, StatusChange, TestKey, Timestamp,

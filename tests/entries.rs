@@ -1,6 +1,8 @@
 //! What each call leaves in the audit: one entry an order, the fields it showed or changed, and all of it before
 //! the answer.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use medorder::service::AuditFilter;
 use medorder::{
     AuditRecord, DeleteOrder, ErrorCode, FieldSet, OrderFilter, OrderId, OrderStatus, PhiField, StatusChange,

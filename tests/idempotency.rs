@@ -1,5 +1,7 @@
 //! One key, one change: a request that is sent again is answered again and done once.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use medorder::service::AuditFilter;
 use medorder::{
     AuditRecord, BatchItem, BatchMode, CreateOrder, DeleteOrder, Error, ErrorCode, FieldSet, OrderFilter,

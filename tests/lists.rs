@@ -1,5 +1,7 @@
 //! Lists: pages without gaps or doubles, cursors that fit one filter, and a feed that goes on where they stop.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
