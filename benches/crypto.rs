@@ -1,6 +1,8 @@
 //! Nanoseconds of the pure parts: sealing and opening a record, wrapping its key, linking and checking entries.
 
-use criterion::{BatchSize, Criterion, black_box, criterion_group, criterion_main};
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use medorder::audit::chain::{link, verify_link};
 use medorder::audit::{AuditKeys, EntryDraft, Head};
 use medorder::phi::key::{Key32, OrderKey, TerritoryKey};
