@@ -98,6 +98,7 @@ fn field_nonce(field: usize) -> [u8; 12] {
     nonce
 }
 
+#[expect(clippy::disallowed_methods, reason = "the floor has no injected randomness")]
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(

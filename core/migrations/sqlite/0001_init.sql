@@ -47,9 +47,8 @@ CREATE TABLE orders (
     UNIQUE (territory_pk, order_id)
 ) STRICT;
 
--- The work list: open orders of one status, newest first. Closed orders cost nothing here, and the first letter
--- tells the three apart in 19 bytes less than the name.
-CREATE INDEX orders_open ON orders (territory_pk, substr(status, 1, 1), order_id)
+-- The work list: open orders of one status, newest first. Closed orders cost nothing here.
+CREATE INDEX orders_open ON orders (territory_pk, status, order_id)
     WHERE status IN ('pending_verification', 'verified', 'in_progress');
 -- A patient's orders, newest first; also the disclosures of a patient.
 CREATE INDEX orders_patient ON orders (territory_pk, patient_id, order_id);

@@ -95,10 +95,8 @@ pub(super) fn orders(
         let names: Vec<Value> = filter.status.iter().map(|s| Value::Text(s.name().to_owned())).collect();
         query.and_in("status", names);
         if filter.status.iter().all(|status| OPEN.contains(&status.name())) {
-            // Lets the planner use the partial index of open orders, which holds the status' first letter.
+            // Lets the planner use the partial index of open orders.
             query.text.push_str(" AND status IN ('pending_verification', 'verified', 'in_progress')");
-            let letters = filter.status.iter().map(|s| Value::Text(s.name()[..1].to_owned())).collect();
-            query.and_in("substr(status, 1, 1)", letters);
         }
     }
     if let Some(patient) = &filter.patient_id {
