@@ -126,7 +126,8 @@ impl Session {
         };
         match prepared {
             Ok((unit, answer)) => Ok(Prepared::Unit(Box::new(unit), answer)),
-            // The same request may have been committed since: then the order is as it is because of it.
+            // The same request may have been done since the key was looked up, and the order shows it: the
+            // key answers first.
             Err(error) => match self.seen(territory, command).await? {
                 Some(record) => Ok(Prepared::Seen(record)),
                 None => Err(error),
@@ -134,7 +135,7 @@ impl Session {
         }
     }
 
-    /// The record under the command's key.
+    /// What was done under the command's key.
     async fn seen(&self, territory: &Territory, command: Command<'_>) -> Result<Option<IdempotencyRecord>> {
         let Some(key) = command.idempotency_key() else { return Ok(None) };
         let key = territory.audit.idempotency_key(key.as_str());
