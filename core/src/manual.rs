@@ -9,5 +9,5 @@ pub mod design {}
 #[doc = include_str!("../THREATS.md")]
 pub mod threats {}
 
-#[doc = include_str!("../../CHANGELOG.md")]
+#[doc = include_str!("../CHANGELOG.md")]
 pub mod changelog {}

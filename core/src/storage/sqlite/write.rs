@@ -71,10 +71,7 @@ impl Writer {
                 });
             }
         };
-        if touched.is_empty()
-            && marks.is_empty()
-            && !outcomes.iter().any(|o| matches!(o, Outcome::Done { .. }))
-        {
+        if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done { .. })) {
             let _ = self.run("ROLLBACK");
             return Ok(outcomes);
         }
