@@ -101,10 +101,6 @@ fn field_nonce(field: usize) -> [u8; 12] {
 #[expect(clippy::disallowed_methods, reason = "the floor has no injected randomness")]
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the floor draws from the system, as the library's env does"
-    )]
     getrandom::fill(&mut bytes).expect("randomness");
     bytes
 }

@@ -3,6 +3,9 @@
 #[doc = include_str!("../../ARCHITECTURE.md")]
 pub mod architecture {}
 
+#[doc = include_str!("../FORMAT.md")]
+pub mod format {}
+
 #[doc = include_str!("../DESIGN.md")]
 pub mod design {}
 

@@ -32,11 +32,9 @@ impl From<ValueRef<'_>> for Cell {
     fn from(value: ValueRef<'_>) -> Self {
         match value {
             ValueRef::Text(bytes) => Self::Text(bytes.to_vec()),
-            other => match Value::try_from(other) {
-                Ok(Value::Integer(int)) => Self::Int(int),
-                Ok(Value::Blob(bytes)) => Self::Blob(bytes),
-                _ => Self::Null,
-            },
+            ValueRef::Integer(int) => Self::Int(int),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
+            _ => Self::Null,
         }
     }
 }

@@ -23,7 +23,7 @@ const REWRAP: usize = 500;
 /// Administrative acts of one actor.
 #[derive(Clone)]
 pub struct Admin {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     actor: Actor,
     inline: bool,
 }
@@ -364,7 +364,7 @@ impl Admin {
     }
 
     /// The checks of an act on the whole database.
-    async fn permit_all(&self, permission: Permission, action: Action) -> Result<()> {
+    pub(super) async fn permit_all(&self, permission: Permission, action: Action) -> Result<()> {
         self.core.live()?;
         let error = if self.actor.is_expired(self.core.now()) {
             Error::new(ErrorCode::AccessDenied, "the actor's authentication is expired")
@@ -380,7 +380,7 @@ impl Admin {
     }
 
     /// An act on the whole database: its writes and its entry in the system chain.
-    async fn system_act(&self, action: Action, subject: &str, writes: Vec<Write>) -> Result<()> {
+    pub(super) async fn system_act(&self, action: Action, subject: &str, writes: Vec<Write>) -> Result<()> {
         for _ in 0..ROUNDS {
             if self.system(action, subject, writes.clone()).await? {
                 return Ok(());

@@ -133,6 +133,7 @@ blocking!(BlockingAdmin.admin: Admin {
     fn rotate_keys(&self, territory: &TerritoryId, progress: impl FnMut(Progress) + Send) -> RotationReport;
     fn change_root(&self, keys: impl KeyProvider, progress: impl FnMut(Progress) + Send) -> ();
     fn checkpoint(&self) -> Vec<String>;
+    fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> AuditPage;
     fn verify_audit(&self) -> VerifyReport;
     fn backup(&self, path: impl AsRef<Path>) -> ();
     fn restore(&self) -> Vec<String>;

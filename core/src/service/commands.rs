@@ -114,7 +114,7 @@ impl Session {
         Err(met.zip(command.order()).map_or_else(busy, |(current, id)| version_conflict(id, current)))
     }
 
-    /// Checks the command against what is stored, in the order of DESIGN section 5, and seals its result.
+    /// Checks the command against what is stored, in the order that [`Session`] promises, and seals its result.
     pub(super) async fn prepare(&self, territory: &Territory, command: Command<'_>) -> Result<Prepared> {
         if let Some(record) = self.seen(territory, command).await? {
             return Ok(Prepared::Seen(record));
