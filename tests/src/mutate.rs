@@ -1,6 +1,6 @@
 //! Every small change that SQL can make to a row, made and taken back.
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 /// A stored value, byte by byte: a text need not be UTF-8.
