@@ -6,6 +6,9 @@ pub mod dry;
 pub mod ledger;
 pub mod mutate;
 pub mod raw;
+pub mod faulty;
+pub mod gate;
+pub mod wrapped;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +20,11 @@ use medorder::storage::memory::MemoryStorage;
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
     StatusChange, TestKey, VerificationData,
+use medorder::storage::Storage;
+use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
+use medorder::{
+    CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
+    StatusChange, Synchronous, TestKey, VerificationData,
 };
 use tempfile::TempDir;
 
@@ -65,6 +73,25 @@ impl World {
         let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
         let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
         Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
+    /// A world whose engine, SQLite on the world's file, is wrapped by the test. Commits are as durable as a
+    /// crash of the process needs, so that many of them take little time.
+    pub async fn around<S: Storage>(
+        wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<S>,
+        settings: impl FnOnce(Builder) -> Builder,
+    ) -> (Self, Arc<S>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("orders.db");
+        let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
+        let (generation, keys) = Builder::initial(&keys, &Env::system()).await.expect("keys are made");
+        let mut options = SqliteOptions::default();
+        options.synchronous = Synchronous::Normal;
+        let engine = SqliteStorage::open(&path, options, Some(Initial { generation, keys }));
+        let engine = wrap(Arc::new(engine.expect("a new file opens").expect("it is made")));
+        let builder = OrderService::builder(&path, TestKey::new()).storage(engine.clone());
+        let service = settings(builder).open().await.expect("the service opens");
+        let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
+        world.furnish().await.expect("the territories are registered");
+        (world, engine)
     }
 
     /// The folder of the database, for files beside it.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::commands::{Command, Prepared};
+use super::commands::{Command, Prepared, name_order};
 use super::committer::Lot;
 use super::guard::{Session, busy};
 use super::keyring::Territory;
@@ -308,7 +308,7 @@ impl Group {
             let answer = match (slot, item) {
                 (Slot::Settled, Item::Faulty(error)) | (Slot::Failed(error), _) => Err(error),
                 (Slot::Committing(answer), item) => match (&failed, outcomes.next()) {
-                    (Some(error), _) => Err(error.clone()),
+                    (Some(error), _) => Err(name_order(error.clone(), answer.id)),
                     (None, Some(Outcome::Done { .. })) => Ok(answer),
                     (None, Some(Outcome::Refused)) => Err(integrity()),
                     (None, _) => alone(session, territory, &item).await,

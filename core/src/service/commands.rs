@@ -97,7 +97,8 @@ impl Session {
                     }
                 },
             };
-            match self.core.commit(self.inline, *unit, &territory.audit).await? {
+            let committed = self.core.commit(self.inline, *unit, &territory.audit).await;
+            match committed.map_err(|error| name_order(error, answer.id))? {
                 Outcome::Done { .. } => return Ok(answer),
                 Outcome::Conflict { order } => {
                     met = order.and_then(|(_, version)| version).or(met);
@@ -460,6 +461,14 @@ fn expect_version(id: OrderId, expected: Option<u64>, current: u64) -> Result<()
     match expected {
         Some(expected) if expected != current => Err(version_conflict(id, current)),
         _ => Ok(()),
+    }
+}
+
+/// Names the order in an `OUTCOME_UNKNOWN`, so that the caller can look what became of it.
+pub(super) fn name_order(error: Error, id: OrderId) -> Error {
+    match error.code() {
+        ErrorCode::OutcomeUnknown => error.with(|details| details.order_id = Some(id.to_string())),
+        _ => error,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const GROUP_UNITS: usize = 512;
 const GROUP_BYTES: usize = 1 << 20;
 /// The queue holds at most this many bytes,
 const QUEUE_BYTES: usize = 16 << 20;
-/// and, since a lot counts as at least this much, at most 4,096 lots.
-const LOT_BYTES: usize = QUEUE_BYTES / 4096;
+/// and, since a unit counts as at least this much, at most 4,096 units.
+const UNIT_BYTES: usize = QUEUE_BYTES / 4096;
 
 /// Units of one chain that are answered together. No two of them change one order or carry one key.
 pub(super) struct Lot {
@@ -44,6 +44,8 @@ struct Queue {
     room: Arc<Semaphore>,
     /// Lots queued or being committed.
     pending: AtomicUsize,
+    /// The thread panicked: nothing can be committed any more.
+    broken: AtomicBool,
 }
 
 #[derive(Default)]
@@ -75,6 +77,7 @@ impl Committer {
             ready: Condvar::new(),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             pending: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
         });
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
@@ -86,6 +89,9 @@ impl Committer {
 
     /// Commits a unit on the caller's thread if nobody waits and the writer is free; else gives it back.
     pub(super) fn commit_now(&self, unit: Unit, keys: &Arc<AuditKeys>) -> Result<Outcome, NotNow> {
+        if self.is_broken() {
+            return Err(NotNow::Failed(closed()));
+        }
         if self.queue.pending.load(Ordering::Acquire) > 0 {
             return Err(NotNow::Busy(unit));
         }
@@ -106,7 +112,8 @@ impl Committer {
         background: &Background,
     ) -> Result<impl Future<Output = Result<Vec<Outcome>>> + use<>> {
         let weight: usize = lot.units.iter().map(Unit::weight).sum();
-        let room = self.room(weight.clamp(LOT_BYTES, QUEUE_BYTES), background).await?;
+        let counted = weight.max(lot.units.len() * UNIT_BYTES).min(QUEUE_BYTES);
+        let room = self.room(counted, background).await?;
         let claims = lot.units.iter().flat_map(claims).collect();
         let (reply, answer) = oneshot::channel();
         {
@@ -141,6 +148,11 @@ impl Committer {
         }
     }
 
+    /// True after a panic, which closed the service.
+    pub(super) fn is_broken(&self) -> bool {
+        self.queue.broken.load(Ordering::Acquire)
+    }
+
     /// Refuses new lots, commits what is queued, and waits for that.
     pub(super) fn close(&self) {
         self.queue.lock().closing = true;
@@ -165,6 +177,7 @@ impl Queue {
         }));
         if done.is_err() {
             tracing::error!(target: "medorder", "the committer panicked; the service closes");
+            self.broken.store(true, Ordering::Release);
             let mut state = self.lock();
             state.closing = true;
             // Dropping a reply answers OUTCOME_UNKNOWN.

@@ -170,7 +170,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
 impl Core {
     /// Refuses calls on a closed service, in the child of a fork, and from inside a callback.
     fn live(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) || self.pid != std::process::id() {
+        let gone = self.closed.load(Ordering::Acquire) || self.committer.is_broken();
+        if gone || self.pid != std::process::id() {
             return Err(closed());
         }
         callback::refuse_inside()
