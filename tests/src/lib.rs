@@ -3,11 +3,11 @@
 pub mod canary;
 pub mod child;
 pub mod dry;
+pub mod faulty;
+pub mod gate;
 pub mod ledger;
 pub mod mutate;
 pub mod raw;
-pub mod faulty;
-pub mod gate;
 pub mod wrapped;
 
 use std::path::PathBuf;
@@ -16,11 +16,8 @@ use std::sync::Arc;
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
-use medorder::storage::memory::MemoryStorage;
-use medorder::{
-    CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
-    StatusChange, TestKey, VerificationData,
 use medorder::storage::Storage;
+use medorder::storage::memory::MemoryStorage;
 use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
@@ -73,6 +70,8 @@ impl World {
         let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
         let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
         Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
+    }
+
     /// A world whose engine, SQLite on the world's file, is wrapped by the test. Commits are as durable as a
     /// crash of the process needs, so that many of them take little time.
     pub async fn around<S: Storage>(
