@@ -13,8 +13,11 @@ use tempfile::TempDir;
 /// What must outlive an engine.
 type Home = Option<TempDir>;
 
+/// Makes an engine that nobody has used.
+type Make = fn() -> (Arc<dyn Storage>, Home);
+
 /// The engines that are judged, each made anew for every case.
-const ENGINES: &[(&str, fn() -> (Arc<dyn Storage>, Home))] = &[("memory", memory), ("sqlite", sqlite)];
+const ENGINES: &[(&str, Make)] = &[("memory", memory), ("sqlite", sqlite)];
 
 fn memory() -> (Arc<dyn Storage>, Home) {
     (Arc::new(MemoryStorage::new(generation(), keys())), None)

@@ -1,6 +1,8 @@
 //! Whatever call of the engine fails: what was acknowledged is there, what was not is absent or whole, nothing
 //! is disclosed without its entry, and the service goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::future::Future;
 use std::sync::Arc;
 

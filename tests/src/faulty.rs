@@ -9,6 +9,7 @@ use crate::wrapped::{Hook, Wrapped};
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum How {
     /// Before anything is done: `STORAGE_UNAVAILABLE`.
     Before,
