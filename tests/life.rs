@@ -87,6 +87,15 @@ async fn territories_are_walls() {
     assert_eq!(south.order(order, None).await.unwrap_err().code(), ErrorCode::TerritoryMismatch);
     let outsider = world.service.session(actor("requester"), id("south"));
     assert_eq!(outsider.order(order, None).await.unwrap_err().code(), ErrorCode::TerritoryMismatch);
+    let told =
+        world.service.admin(medorder_tests::root()).audit(&AuditFilter::default(), 0, 100).await.unwrap();
+    let denial = told.records.iter().find(|record| record.outcome == "denied").unwrap();
+    assert_eq!(
+        denial.details.subject.as_deref(),
+        Some("south"),
+        "the outsider's try stands in the system chain"
+    );
+    assert_eq!((denial.order_id, denial.action.as_str()), (Some(order), "view"));
     let nowhere = world.service.session(actor("requester").territory(id("west")), id("west"));
     assert_eq!(nowhere.order(order, None).await.unwrap_err().code(), ErrorCode::TerritoryNotFound);
 }

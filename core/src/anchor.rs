@@ -1,7 +1,7 @@
 //! Where signed checkpoints are kept outside the database, so that a rolled-back database shows.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -48,11 +48,12 @@ impl AnchorFile {
 
     fn text(&self) -> Result<String> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0))
-            .and_then(|_| file.read_to_string(&mut text))
+            .and_then(|_| file.read_to_end(&mut bytes))
             .map_err(|_| unavailable())?;
-        Ok(text)
+        // A torn note may end inside a character.
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
@@ -65,7 +66,13 @@ impl std::fmt::Debug for AnchorFile {
 impl AnchorSink for AnchorFile {
     fn keep(&self, note: &str) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(note.as_bytes()).and_then(|()| file.sync_all()).map_err(|_| unavailable())
+        let written = (|| {
+            // After a torn note the next one begins on a line of its own.
+            let gap = if ends_with_line(&mut file)? { "" } else { "\n" };
+            file.write_all([gap, note].concat().as_bytes())?;
+            file.sync_all()
+        })();
+        written.map_err(|_: io::Error| unavailable())
     }
 
     fn newest(&self, chain: &str) -> Result<Option<String>> {
@@ -74,18 +81,32 @@ impl AnchorSink for AnchorFile {
     }
 }
 
-/// Notes of a text where each ends with its signature line. A torn last note (a crash while writing) is left
-/// out: it was never acknowledged.
+/// True if the file is empty or its last line is whole.
+fn ends_with_line(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == [b'\n'])
+}
+
+/// The notes of a text: five lines each, the last one signed. A torn note (a crash while writing) is left out
+/// wherever it stands: it was never acknowledged, and those after it count.
 fn notes(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let signature = rest.find("\n\u{2014} ")? + 1;
-        let end = signature + rest[signature..].find('\n')? + 1;
-        let (note, tail) = rest.split_at(end);
-        rest = tail;
-        Some(note)
+    let mut starts = Vec::new();
+    let mut at = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        starts.push(at);
+        at += line.len();
+        let first = starts.len().checked_sub(LINES)?;
+        Some(&text[starts[first]..at]).filter(|note| note.ends_with('\n') && checkpoint::is_whole(note))
     })
 }
+
+/// Name, number, hash, an empty line, signature.
+const LINES: usize = 5;
 
 /// The host's own place, by two functions: a database of its own, an object store, a witness.
 pub struct AnchorCallback<K, N> {
@@ -126,10 +147,31 @@ fn unavailable() -> Error {
 mod tests {
     use super::*;
 
+    fn note(chain: &str, seq: u64) -> String {
+        let checkpoint =
+            checkpoint::Checkpoint { generation: [1; 16], chain: chain.to_owned(), seq, hash: [2; 32] };
+        checkpoint::Signer::new(&[3; 32]).sign(&checkpoint)
+    }
+
     #[test]
-    fn a_torn_note_is_left_out() {
-        let one = "medorder/g/a\n1\nh\n\n\u{2014} medorder/g sig\n";
-        let text = format!("{one}{one}medorder/g/a\n2\nh\n\n\u{2014} medorder/g si");
-        assert_eq!(notes(&text).collect::<Vec<_>>(), [one, one]);
+    fn a_note_torn_anywhere_is_left_out_and_those_after_it_count() {
+        let folder = std::env::temp_dir().join(format!("medorder-anchor-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("anchor");
+        let (first, torn, next) = (note("a", 1), note("a", 2), note("a", 3));
+        for cut in 0..torn.len() {
+            std::fs::write(&path, [first.as_bytes(), &torn.as_bytes()[..cut]].concat()).unwrap();
+            let anchor = AnchorFile::open(&path).unwrap();
+            assert_eq!(anchor.newest("a").unwrap().as_ref(), Some(&first), "cut at {cut}");
+            anchor.keep(&note("b", 7)).unwrap();
+            // A note that lacked nothing but the end of its line is whole now, and as true as the others.
+            let newest = if cut + 1 == torn.len() { &torn } else { &first };
+            assert_eq!(anchor.newest("a").unwrap().as_ref(), Some(newest), "cut at {cut}");
+            anchor.keep(&next).unwrap();
+            assert_eq!(anchor.newest("a").unwrap().as_ref(), Some(&next), "cut at {cut}");
+            assert_eq!(anchor.newest("b").unwrap(), Some(note("b", 7)), "cut at {cut}");
+            assert_eq!(anchor.newest("").unwrap(), None);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

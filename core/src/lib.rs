@@ -1,5 +1,17 @@
-//! Medical order engine.
-
+// The README's links lead to files where it is read as a file. Here these definitions come first and win.
+//! [architecture]: manual::architecture
+//! [design]: manual::design
+//! [threats]: manual::threats
+//! [errors]: ErrorCode
+//! [changelog]: manual::changelog
+//!
+#![doc = include_str!("../../README.md")]
+//!
+//! ## Where to start
+//!
+//! [`OrderService`] opens a database. [`Session`] is what one [`Actor`] may do in one territory,
+//! [`service::Admin`] what an administrator does. [`Error`] is the one error. [`wire`] reads and writes the JSON
+//! that every language shares.
 #![cfg_attr(docsrs, feature(doc_auto_cfg))]
 
 pub mod access;
@@ -10,6 +22,7 @@ pub mod directory;
 pub mod env;
 pub mod error;
 pub mod keys;
+pub mod manual;
 pub mod model;
 pub mod phi;
 pub mod service;

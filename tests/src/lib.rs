@@ -1,7 +1,13 @@
 //! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
 
+pub mod canary;
+pub mod child;
+pub mod dry;
 pub mod faulty;
 pub mod gate;
+pub mod ledger;
+pub mod mutate;
+pub mod raw;
 pub mod wrapped;
 
 use std::path::PathBuf;
@@ -11,6 +17,7 @@ use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
 use medorder::storage::Storage;
+use medorder::storage::memory::MemoryStorage;
 use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
@@ -24,7 +31,7 @@ pub struct World {
     pub service: OrderService,
     /// Where the database is.
     pub path: PathBuf,
-    /// The time, if the world was made with [`World::at`].
+    /// The time, if the world was made with [`World::at_start`].
     pub clock: Arc<FixedClock>,
     _folder: TempDir,
 }
@@ -56,6 +63,13 @@ impl World {
         let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
         world.furnish().await.expect("the territories are registered");
         world
+    }
+
+    /// A world on the engine in memory; its path names nothing.
+    pub async fn in_memory() -> Self {
+        let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
+        let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
+        Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
     }
 
     /// A world whose engine, SQLite on the world's file, is wrapped by the test. Commits are as durable as a

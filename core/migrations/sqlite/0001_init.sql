@@ -78,11 +78,13 @@ CREATE TABLE audit_entries (
     mac         BLOB    NOT NULL
 ) STRICT;
 
--- What happened to one order, in order.
-CREATE INDEX audit_order ON audit_entries (pk >> 40, order_id);
+-- What happened to one order stands in two indexes, each entry in one of them: a change pays for one index.
 -- One success entry a version of an order, so that a row that was rolled back cannot advance.
 CREATE UNIQUE INDEX audit_change ON audit_entries (pk >> 40, order_id, row_version)
     WHERE action IN ('create', 'update_status', 'delete') AND outcome = 'success';
+-- Views, denials and whatever else names an order.
+CREATE INDEX audit_other ON audit_entries (pk >> 40, order_id)
+    WHERE NOT (action IN ('create', 'update_status', 'delete') AND outcome = 'success');
 
 CREATE TABLE idempotency (
     territory_pk INTEGER NOT NULL,

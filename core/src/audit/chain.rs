@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::entry::{Entry, EntryDraft};
-use crate::crypto::{MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf_gcm, sha256};
+use crate::crypto::{EMPTY_HASH, Gather, MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf_gcm, sha256};
 use crate::error::Result;
 
 /// Everything derived from the audit key of one chain; wiped when dropped.
@@ -179,32 +179,56 @@ pub fn details_hash(details: &[u8]) -> [u8; 32] {
 /// Gives the drafts their places after `head`, in order.
 #[must_use]
 pub fn link(territory: &str, keys: &AuditKeys, head: &Head, drafts: &[EntryDraft]) -> Vec<Entry> {
+    let places = places(territory, keys, head, drafts).into_iter().zip(drafts);
+    places
+        .map(|(place, draft)| {
+            let Place { head: Head { seq, hash, at }, mac } = place;
+            Entry { seq, body: EntryDraft { at, ..draft.clone() }, hash, mac }
+        })
+        .collect()
+}
+
+/// Where a draft stands in its chain: all that linking adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "linkers make it, engines take it apart")]
+pub struct Place {
+    /// The chain's head once the entry is in.
+    pub head: Head,
+    /// MAC of the head's hash.
+    pub mac: [u8; 32],
+}
+
+/// The places of the drafts after `head`, in order.
+#[must_use]
+pub fn places(territory: &str, keys: &AuditKeys, head: &Head, drafts: &[EntryDraft]) -> Vec<Place> {
     let mut head = *head;
-    let mut entries = Vec::with_capacity(drafts.len());
+    let mut places = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        let mut body = draft.clone();
-        body.at = body.at.max(head.at);
-        let seq = head.seq.saturating_add(1);
-        let hash = entry_hash(territory, &head.hash, seq, &body);
-        head = Head { seq, hash, at: body.at };
-        entries.push(Entry { seq, mac: keys.mac(&hash), body, hash });
+        let (seq, at) = (head.seq.saturating_add(1), draft.at.max(head.at));
+        let hash = hash_at(territory, &head.hash, seq, at, draft);
+        head = Head { seq, hash, at };
+        places.push(Place { head, mac: keys.mac(&hash) });
     }
-    entries
+    places
 }
 
 /// `SHA-256(entry)` (FIPS 180-4); [`entry_bytes`] is the entry.
 #[must_use]
 pub fn entry_hash(territory: &str, prev: &[u8; 32], seq: u64, body: &EntryDraft) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    write_entry(&mut hash, territory, prev, seq, body);
-    hash.finalize().into()
+    hash_at(territory, prev, seq, body.at, body)
+}
+
+fn hash_at(territory: &str, prev: &[u8; 32], seq: u64, at: i64, body: &EntryDraft) -> [u8; 32] {
+    let mut hash = Gather::new(Sha256::new());
+    write_entry(&mut hash, territory, prev, seq, at, body);
+    hash.into_inner().finalize().into()
 }
 
 /// The bytes of an entry, of which the chain holds the hash; what an export lets anyone recompute.
 #[must_use]
 pub fn entry_bytes(territory: &str, prev: &[u8; 32], seq: u64, body: &EntryDraft) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
-    write_entry(&mut bytes, territory, prev, seq, body);
+    write_entry(&mut bytes, territory, prev, seq, body.at, body);
     bytes
 }
 
@@ -221,10 +245,10 @@ pub fn verify_link(territory: &str, keys: &AuditKeys, prev: &Head, entry: &Entry
         && ct_eq(&keys.mac(&hash), &entry.mac)
 }
 
-fn write_entry(sink: &mut impl Sink, territory: &str, prev: &[u8; 32], seq: u64, body: &EntryDraft) {
+fn write_entry(sink: &mut impl Sink, territory: &str, prev: &[u8; 32], seq: u64, at: i64, body: &EntryDraft) {
     // Names every member, so that a column added later cannot stay outside the hash.
     let EntryDraft {
-        at,
+        at: _,
         user_id,
         role,
         purpose,
@@ -240,10 +264,12 @@ fn write_entry(sink: &mut impl Sink, territory: &str, prev: &[u8; 32], seq: u64,
         source,
         details,
     } = body;
-    sink.lp("medorder/v1/audit").lp(territory).u64(seq).raw(prev).i64(*at);
+    sink.lp("medorder/v1/audit").lp(territory).u64(seq).raw(prev).i64(at);
     sink.lp(user_id).lp(role).lp(purpose).raw(order_id).lp(&**action).lp(&**outcome);
     sink.lp(&**old_status).lp(&**new_status).u64(*row_version).raw(row_mac).u32(*fields);
-    sink.lp(request_id).lp(source).raw(&sha256(details));
+    sink.lp(request_id).lp(source);
+    // Most entries have no details.
+    sink.raw(&if details.is_empty() { EMPTY_HASH } else { sha256(details) });
 }
 
 #[cfg(test)]

@@ -20,6 +20,11 @@ pub fn chain_of(note: &str) -> Option<&str> {
     note.lines().next()?.strip_prefix("medorder/")?.split_once('/').map(|(_, chain)| chain)
 }
 
+/// True if the text has the form of a note; the signature is not checked.
+pub(crate) fn is_whole(note: &str) -> bool {
+    parse(note).is_some()
+}
+
 /// The head of a chain at some moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {

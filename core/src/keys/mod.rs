@@ -38,6 +38,21 @@ pub trait KeyProvider: Send + Sync + 'static {
     }
 }
 
+/// For hosts that choose their provider at run time.
+impl<P: KeyProvider + ?Sized> KeyProvider for Box<P> {
+    fn wrap(&self, key: &[u8; 32], context: &[u8]) -> Result<Vec<u8>, KeyError> {
+        (**self).wrap(key, context)
+    }
+
+    fn unwrap(&self, blob: &[u8], context: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        (**self).unwrap(blob, context)
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
+    }
+}
+
 /// Why a key provider gave no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::encrypted::Encrypted;
 use super::key::OrderKey;
-use crate::crypto::{Gcm, MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf};
+use crate::crypto::{Gather, Gcm, MAX, Mac, Sink, Subkey, broken, ct_eq, hkdf};
 use crate::error::Result;
 
 /// Number of PHI fields: 1 service_type, 2 diagnosis_codes, 3 notes, 4 insurance, 5 insurance_verification.
@@ -295,7 +295,8 @@ fn nonce(field: u16) -> [u8; 12] {
     nonce
 }
 
-fn row_mac(mut mac: Mac, row: &RowView<'_>, bound: &[u8], fields: [Option<&[u8]>; FIELDS]) -> [u8; 32] {
+fn row_mac(mac: Mac, row: &RowView<'_>, bound: &[u8], fields: [Option<&[u8]>; FIELDS]) -> [u8; 32] {
+    let mut mac = Gather::new(mac);
     mac.lp("medorder/v1/row");
     write_row(&mut mac, row);
     let present = (1_u16..).zip(fields).filter_map(|(field, bytes)| bytes.map(|bytes| (field, bytes)));
@@ -303,7 +304,7 @@ fn row_mac(mut mac: Mac, row: &RowView<'_>, bound: &[u8], fields: [Option<&[u8]>
     for (field, bytes) in present {
         mac.u16(field).lp(bytes);
     }
-    mac.finish()
+    mac.into_inner().finish()
 }
 
 fn write_row(sink: &mut impl Sink, row: &RowView<'_>) {

@@ -23,7 +23,7 @@ const REWRAP: usize = 500;
 /// Administrative acts of one actor.
 #[derive(Clone)]
 pub struct Admin {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     actor: Actor,
     inline: bool,
 }
@@ -135,6 +135,26 @@ impl Admin {
         self.act(territory, Permission::DirectoryManage, Action::Unregister, &subject, write).await
     }
 
+    /// Every territory in service, sorted by bytes. Leaves a `view` entry in the system chain.
+    ///
+    /// # Errors
+    /// `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`,
+    /// `CLOSED`.
+    pub async fn territories(&self) -> Result<Vec<TerritoryId>> {
+        self.permit_all(Permission::DirectoryManage, Action::View).await?;
+        self.system_act(Action::View, "territories", Vec::new()).await?;
+        let rows = self.core.storage.territories().await?;
+        let mut territories: Vec<TerritoryId> = rows
+            .into_iter()
+            .filter_map(|row| match row.chain {
+                Chain::Territory(id) if row.active => Some(id),
+                _ => None,
+            })
+            .collect();
+        territories.sort_unstable();
+        Ok(territories)
+    }
+
     /// Gives a territory a new key and wraps every order's key under it, while readers and writers go on. After
     /// a kill, the next call finishes what was begun.
     ///
@@ -149,10 +169,11 @@ impl Admin {
         let session = self.session(territory);
         let mut now = session.enter(Permission::KeysManage, Action::RotateKeys, None).await?;
         let storage = &self.core.storage;
-        let unfinished = storage.wraps_other_than(territory, now.key.version(), None, 1).await?;
-        let resumed = !unfinished.is_empty();
-        let mut begun = false;
+        let (mut begun, mut resumed) = (false, false);
         for _ in 0..ROUNDS {
+            // Judged anew each round: under an older epoch this process knows an older key, and what another
+            // process has rotated to the end would look unfinished.
+            resumed = !storage.wraps_other_than(territory, now.key.version(), None, 1).await?.is_empty();
             let version = if resumed { now.key.version() } else { now.key.version() + 1 };
             let mut unit = Unit::new(now.chain.clone(), now.epoch);
             if !resumed {
@@ -343,7 +364,7 @@ impl Admin {
     }
 
     /// The checks of an act on the whole database.
-    async fn permit_all(&self, permission: Permission, action: Action) -> Result<()> {
+    pub(super) async fn permit_all(&self, permission: Permission, action: Action) -> Result<()> {
         self.core.live()?;
         let error = if self.actor.is_expired(self.core.now()) {
             Error::new(ErrorCode::AccessDenied, "the actor's authentication is expired")
@@ -359,7 +380,7 @@ impl Admin {
     }
 
     /// An act on the whole database: its writes and its entry in the system chain.
-    async fn system_act(&self, action: Action, subject: &str, writes: Vec<Write>) -> Result<()> {
+    pub(super) async fn system_act(&self, action: Action, subject: &str, writes: Vec<Write>) -> Result<()> {
         for _ in 0..ROUNDS {
             if self.system(action, subject, writes.clone()).await? {
                 return Ok(());
@@ -379,11 +400,12 @@ impl Admin {
         let mut unit = Unit::new(Chain::System, system.epoch);
         unit.writes = writes;
         unit.drafts.push(draft);
-        let done = matches!(self.core.commit(self.inline, unit, &system.audit).await?, Outcome::Done { .. });
-        if !done {
-            self.core.stale(&Chain::System).await;
+        match self.core.commit(self.inline, unit, &system.audit).await? {
+            Outcome::Done { .. } => return Ok(true),
+            Outcome::Refused => return Err(integrity()),
+            _ => self.core.stale(&Chain::System).await,
         }
-        Ok(done)
+        Ok(false)
     }
 
     /// Makes the first key of a purpose, unless it is there: whoever comes second uses the first one's.

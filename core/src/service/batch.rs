@@ -95,7 +95,9 @@ impl Session {
         // Items may need different permissions: those the actor lacks fail one by one, with an entry each.
         let held = |permission: &Permission| self.core.policy.allows(&self.actor, *permission);
         let gate = needed.iter().copied().find(|p| held(p)).or_else(|| needed.iter().copied().next());
-        let gate = gate.unwrap_or(Permission::OrderVerify);
+        // Where every item is faulty, whoever may change any status is told of the faults.
+        let any = [Permission::OrderVerify, Permission::OrderFulfil, Permission::OrderCancel];
+        let gate = gate.or_else(|| any.into_iter().find(held)).unwrap_or(Permission::OrderVerify);
         match mode {
             BatchMode::Atomic => {
                 let gate = needed.iter().copied().find(|permission| !held(permission)).unwrap_or(gate);

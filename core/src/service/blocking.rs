@@ -129,9 +129,11 @@ blocking!(BlockingAdmin.admin: Admin {
     fn unregister_territory(&self, territory: &TerritoryId) -> ();
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
     fn unregister_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
+    fn territories(&self) -> Vec<TerritoryId>;
     fn rotate_keys(&self, territory: &TerritoryId, progress: impl FnMut(Progress) + Send) -> RotationReport;
     fn change_root(&self, keys: impl KeyProvider, progress: impl FnMut(Progress) + Send) -> ();
     fn checkpoint(&self) -> Vec<String>;
+    fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> AuditPage;
     fn verify_audit(&self) -> VerifyReport;
     fn backup(&self, path: impl AsRef<Path>) -> ();
     fn restore(&self) -> Vec<String>;

@@ -169,6 +169,8 @@ impl Builder {
             Some(storage) => Some(storage),
             None => {
                 let keys = initial_keys(&self.keys, &self.env, background).await?;
+                // A provider that is refused leaves no database behind that nobody can open.
+                Keyring::check_row(&keys, &self.keys, background).await?;
                 open(Some(Initial { generation: self.env.random()?, keys }))?
             }
         };

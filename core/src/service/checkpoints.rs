@@ -78,7 +78,8 @@ impl Core {
             None => Head::genesis(chain),
         };
         let keys = self.keyring.chain(&row.chain, &self.background).await?;
-        if entry.hash != row.head.hash || !verify_link(chain, &keys, &before, &entry) {
+        let is_head = entry.hash == row.head.hash && entry.body.at == row.head.at;
+        if !is_head || !verify_link(chain, &keys, &before, &entry) {
             return Err(broken("the last entry of a chain does not hold", seq));
         }
         Ok(())

@@ -115,20 +115,32 @@ impl Session {
         Err(met.zip(command.order()).map_or_else(busy, |(current, id)| version_conflict(id, current)))
     }
 
-    /// Checks the command against what is stored, in the order of DESIGN section 5, and seals its result.
+    /// Checks the command against what is stored, in the order that [`Session`] promises, and seals its result.
     pub(super) async fn prepare(&self, territory: &Territory, command: Command<'_>) -> Result<Prepared> {
-        if let Some(key) = command.idempotency_key() {
-            let key = territory.audit.idempotency_key(key.as_str());
-            if let Some(record) = self.core.storage.idempotency(&territory.id, key).await? {
-                return Ok(Prepared::Seen(record));
-            }
+        if let Some(record) = self.seen(territory, command).await? {
+            return Ok(Prepared::Seen(record));
         }
-        let (unit, answer) = match command {
-            Command::Create(request) => self.prepare_create(territory, request).await?,
-            Command::Change(id, request) => self.prepare_change(territory, id, request).await?,
-            Command::Delete(id, request) => self.prepare_delete(territory, id, request).await?,
+        let prepared = match command {
+            Command::Create(request) => self.prepare_create(territory, request).await,
+            Command::Change(id, request) => self.prepare_change(territory, id, request).await,
+            Command::Delete(id, request) => self.prepare_delete(territory, id, request).await,
         };
-        Ok(Prepared::Unit(Box::new(unit), answer))
+        match prepared {
+            Ok((unit, answer)) => Ok(Prepared::Unit(Box::new(unit), answer)),
+            // The same request may have been done since the key was looked up, and the order shows it: the
+            // key answers first.
+            Err(error) => match self.seen(territory, command).await? {
+                Some(record) => Ok(Prepared::Seen(record)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What was done under the command's key.
+    async fn seen(&self, territory: &Territory, command: Command<'_>) -> Result<Option<IdempotencyRecord>> {
+        let Some(key) = command.idempotency_key() else { return Ok(None) };
+        let key = territory.audit.idempotency_key(key.as_str());
+        self.core.storage.idempotency(&territory.id, key).await
     }
 
     /// The answer to a request that was made before: the order as it is now, with a view entry.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::callback::Background;
-use crate::audit::chain::link;
+use crate::audit::chain::{Place, link, places};
 use crate::audit::{AuditKeys, Entry, EntryDraft, Head};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId};
@@ -197,7 +197,8 @@ impl Queue {
         }
         let mut group: Vec<Job> = Vec::new();
         let mut later = Vec::new();
-        let mut claimed = HashSet::new();
+        // A batch brings hundreds of claims; growing the set by steps would hash them again and again.
+        let mut claimed = HashSet::with_capacity(state.jobs.iter().map(|job| job.claims.len()).sum());
         let (mut units, mut bytes) = (0, 0);
         while let Some(job) = state.jobs.pop_front() {
             if job.reply.is_closed() {
@@ -286,6 +287,13 @@ impl Linker for OneChain<'_> {
         }
         Ok(link(chain.as_str(), self.keys, head, drafts))
     }
+
+    fn places(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Place>> {
+        if *chain != self.chain {
+            return Err(no_key());
+        }
+        Ok(places(chain.as_str(), self.keys, head, drafts))
+    }
 }
 
 struct ManyChains(HashMap<Chain, Arc<AuditKeys>>);
@@ -293,6 +301,10 @@ struct ManyChains(HashMap<Chain, Arc<AuditKeys>>);
 impl Linker for ManyChains {
     fn link(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Entry>> {
         Ok(link(chain.as_str(), self.0.get(chain).ok_or_else(no_key)?, head, drafts))
+    }
+
+    fn places(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Place>> {
+        Ok(places(chain.as_str(), self.0.get(chain).ok_or_else(no_key)?, head, drafts))
     }
 }
 

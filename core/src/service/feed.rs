@@ -178,7 +178,9 @@ impl Subscription {
 
     async fn event(&self, entry: &Entry) -> Result<OrderEvent> {
         let core = &self.session.core;
-        let keys = core.keyring.chain(&self.session.id.clone().into(), &core.background).await?;
+        // Asked for every event: what was read before the territory went out of service stays here.
+        let territory = core.keyring.territory(&self.session.id, &core.background).await?;
+        let keys = &territory.audit;
         let body = &entry.body;
         let reason = match keys.open_details(&body.order_id, body.row_version, &body.action, &body.details)? {
             Some(json) => stored::parse_details(&json)?.0,

@@ -120,6 +120,7 @@ impl Session {
                 unit.drafts.push(denied(self.draft(action, order)));
                 match core.commit(self.inline, unit, &territory.audit).await? {
                     Outcome::Done { .. } => return Ok(()),
+                    Outcome::Refused => return Err(super::integrity()),
                     _ => core.stale(&territory.chain).await,
                 }
             }
@@ -181,6 +182,7 @@ impl Core {
             unit.drafts.push(draft);
             match self.commit(inline, unit, &system.audit).await? {
                 Outcome::Done { .. } => return Ok(()),
+                Outcome::Refused => return Err(super::integrity()),
                 _ => self.stale(&Chain::System).await,
             }
         }

@@ -1,10 +1,13 @@
 //! Unwrapped keys and what belongs to them, cached under the territory's epoch.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use moka::Entry;
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use zeroize::Zeroizing;
 
 use super::callback::{Background, DEADLINE};
@@ -131,9 +134,19 @@ impl Keyring {
     pub(super) async fn chain(&self, chain: &Chain, background: &Background) -> Result<Arc<AuditKeys>> {
         match chain {
             Chain::System => Ok(Arc::clone(&self.system(background).await?.audit)),
-            Chain::Territory(id) => match self.territories.get(id).await {
-                Some(known) => Ok(Arc::clone(&known.audit)),
-                None => self.audit(&self.storage.keys(chain).await?, chain.as_str(), background).await,
+            // Through the cache, so that a process that only listens does not ask the provider for each event.
+            Chain::Territory(id) => match self.territory(id, background).await {
+                Ok(known) => Ok(Arc::clone(&known.audit)),
+                // Out of service, or its data key is damaged: the audit key may be good all the same.
+                Err(error)
+                    if matches!(
+                        error.code(),
+                        ErrorCode::TerritoryNotFound | ErrorCode::IntegrityViolation
+                    ) =>
+                {
+                    self.audit(&self.storage.keys(chain).await?, chain.as_str(), background).await
+                }
+                Err(error) => Err(error),
             },
         }
     }
@@ -179,6 +192,26 @@ impl Keyring {
         match chain {
             Chain::System => self.system.invalidate(&()).await,
             Chain::Territory(id) => self.territories.invalidate(id).await,
+        }
+    }
+
+    /// Forgets a territory unless it is of the epoch that is stored now: of many whose epoch turned out to be
+    /// over, only the first makes the provider be asked again.
+    pub(super) async fn forget_older(&self, chain: &Chain) {
+        let Ok(Some(row)) = self.storage.territory(chain).await else { return self.forget(chain).await };
+        match chain {
+            Chain::System => {
+                let keep = |known: Option<Entry<_, Arc<System>>>| {
+                    ready(unless(known.is_none_or(|known| known.value().epoch == row.epoch)))
+                };
+                self.system.entry(()).and_compute_with(keep).await;
+            }
+            Chain::Territory(id) => {
+                let keep = |known: Option<Entry<_, Arc<Territory>>>| {
+                    ready(unless(known.is_none_or(|known| known.value().epoch == row.epoch)))
+                };
+                self.territories.entry(id.clone()).and_compute_with(keep).await;
+            }
         }
     }
 
@@ -320,6 +353,11 @@ async fn call_unwrap(
         .call(DEADLINE, move || provider.unwrap(&blob, &context), unavailable)
         .await
         .unwrap_or(Err(KeyError::Unavailable))
+}
+
+/// Removes a cached value, unless it is to be kept.
+fn unless<T>(keep: bool) -> Op<T> {
+    if keep { Op::Nop } else { Op::Remove }
 }
 
 pub(super) fn not_found() -> Error {

@@ -7,6 +7,7 @@ use super::guard::{Session, busy};
 use super::keyring::Territory;
 use super::{ROUNDS, integrity};
 use crate::audit::{Action, Cursor};
+use crate::crypto::ct_eq;
 use crate::error::{Error, ErrorCode, Result, Rule};
 use crate::model::{FieldSet, OrderFilter, OrderId, OrderPage, Permission, limits};
 use crate::storage::Outcome;
@@ -106,7 +107,7 @@ fn decode(territory: &Territory, generation: &[u8; 16], filter: &OrderFilter, to
         || Error::new(ErrorCode::InvalidCursor, "the cursor is not of this database, territory and filter");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
     let (body, mac) = bytes.split_at_checked(TOKEN_LEN - 32).ok_or_else(invalid)?;
-    if mac != tag(territory, generation, filter, body) {
+    if !ct_eq(mac, &tag(territory, generation, filter, body)) {
         return Err(invalid());
     }
     let part = |from: usize, to: usize| body.get(from..to).ok_or_else(invalid);

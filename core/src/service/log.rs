@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::admin::Admin;
 use super::feed::event_status;
 use super::guard::{Session, busy};
 use super::keyring::Territory;
@@ -70,15 +71,7 @@ impl Session {
     /// `VALIDATION_ERROR`, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`,
     /// `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `CLOSED`.
     pub async fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> Result<AuditPage> {
-        let query = EntryQuery {
-            after,
-            order_id: filter.order_id,
-            patient_id: filter.patient_id.as_ref().map(|id| id.as_str().to_owned()),
-            user_id: filter.user_id.as_ref().map(|id| id.as_str().to_owned()),
-            from: filter.from.map(Timestamp::as_micros),
-            to: filter.to.map(Timestamp::as_micros),
-            ..EntryQuery::default()
-        };
+        let query = filter.query(after);
         self.read_log(Action::Audit, query, limit).await
     }
 
@@ -149,11 +142,9 @@ impl Session {
         let subject = query.patient_id.as_ref().map_or_else(String::new, |id| format!("patient {id}"));
         for _ in 0..ROUNDS {
             let entries = self.core.storage.entries(&territory.chain, &query, limit).await?;
-            let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.seq);
-            let record = |entry: Entry| record(&territory.chain, &territory.audit, entry);
-            let records = entries.into_iter().map(record).collect::<Result<Vec<_>>>()?;
+            let page = page(&territory.chain, &territory.audit, entries, limit)?;
             if self.leave(&territory, action, &subject).await? {
-                return Ok(AuditPage { records, next });
+                return Ok(page);
             }
             territory = self.refresh().await?;
         }
@@ -168,8 +159,50 @@ impl Session {
         draft.details = self.seal_details(&territory.audit, &draft, &details)?;
         let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
         unit.drafts.push(draft);
-        Ok(matches!(self.core.commit(self.inline, unit, &territory.audit).await?, Outcome::Done { .. }))
+        match self.core.commit(self.inline, unit, &territory.audit).await? {
+            Outcome::Done { .. } => Ok(true),
+            Outcome::Refused => Err(integrity()),
+            _ => Ok(false),
+        }
     }
+}
+
+impl Admin {
+    /// Entries of the system chain after position `after`: acts on the whole database, `verify`, `export`, and
+    /// denials of actors without the territory. As [`Session::audit`] otherwise; leaves an `audit` entry there.
+    ///
+    /// # Errors
+    /// As [`Session::audit`]; the actor needs every territory.
+    pub async fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> Result<AuditPage> {
+        bounded(limit)?;
+        self.permit_all(Permission::AuditRead, Action::Audit).await?;
+        let keys = self.core.keyring.chain(&Chain::System, &self.core.background).await?;
+        let entries = self.core.storage.entries(&Chain::System, &filter.query(after), limit).await?;
+        let page = page(&Chain::System, &keys, entries, limit)?;
+        self.system_act(Action::Audit, "", Vec::new()).await?;
+        Ok(page)
+    }
+}
+
+impl AuditFilter {
+    fn query(&self, after: u64) -> EntryQuery {
+        EntryQuery {
+            after,
+            order_id: self.order_id,
+            patient_id: self.patient_id.as_ref().map(|id| id.as_str().to_owned()),
+            user_id: self.user_id.as_ref().map(|id| id.as_str().to_owned()),
+            from: self.from.map(Timestamp::as_micros),
+            to: self.to.map(Timestamp::as_micros),
+            ..EntryQuery::default()
+        }
+    }
+}
+
+/// Entries as a reader sees them.
+fn page(chain: &Chain, keys: &AuditKeys, entries: Vec<Entry>, limit: usize) -> Result<AuditPage> {
+    let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.seq);
+    let records = entries.into_iter().map(|entry| record(chain, keys, entry)).collect::<Result<Vec<_>>>()?;
+    Ok(AuditPage { records, next })
 }
 
 /// The entries of a chain up to the head at the start of the export, a page at a time.
@@ -223,7 +256,8 @@ impl AuditExport {
     pub async fn next_page(&mut self) -> Result<Vec<ExportedEntry>> {
         self.session.core.live()?;
         if !self.session.lives() {
-            return Err(Error::new(ErrorCode::AccessDenied, "the session is expired or revoked"));
+            let error = Error::new(ErrorCode::AccessDenied, "the session is expired or revoked");
+            return Err(self.session.deny(Action::Export, None, error).await);
         }
         let chain = Chain::Territory(self.session.id.clone());
         let query = EntryQuery { after: self.at.seq, upto: Some(self.upto), ..EntryQuery::default() };
@@ -282,6 +316,7 @@ impl Core {
             unit.drafts.push(draft);
             match self.commit(session.inline, unit, &system.audit).await? {
                 Outcome::Done { .. } => return Ok(()),
+                Outcome::Refused => return Err(integrity()),
                 _ => self.stale(&Chain::System).await,
             }
         }

@@ -274,7 +274,7 @@ impl Core {
 
     /// The epoch a unit was made under is over: forget what was cached.
     async fn stale(&self, chain: &Chain) {
-        self.keyring.forget(chain).await;
+        self.keyring.forget_older(chain).await;
     }
 
     async fn close(self: &Arc<Self>) -> Result<()> {

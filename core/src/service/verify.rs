@@ -1,5 +1,6 @@
 //! `verify_audit`: recomputes everything from stored bytes and says which of four things is true.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -158,7 +159,7 @@ pub(super) fn summed(chains: Vec<ChainReport>) -> VerifyReport {
 struct Told {
     version: u64,
     row_mac: [u8; 32],
-    status: String,
+    status: Cow<'static, str>,
     deleted: bool,
 }
 
@@ -275,12 +276,17 @@ impl Judge<'_> {
         if self.tampered.is_none() {
             self.keys().await?;
         }
-        if self.tampered.is_none()
-            && let Chain::Territory(id) = self.chain
-        {
-            let keyring = &self.core.keyring;
-            let territory = keyring.load_anyhow(id, &self.core.background).await?;
-            self.rows(&territory, row.head.seq).await?;
+        match self.chain {
+            _ if self.tampered.is_some() => {}
+            Chain::Territory(id) => {
+                let keyring = &self.core.keyring;
+                let territory = keyring.load_anyhow(id, &self.core.background).await?;
+                self.rows(&territory, row.head.seq).await?;
+            }
+            Chain::System if self.core.storage.strays().await? => {
+                self.tampered = Some(bad("an order row or an entry stands in no chain"));
+            }
+            Chain::System => {}
         }
         let past = anchors.iter().find(|anchor| anchor.generation != generation || anchor.seq > row.head.seq);
         Ok(past.map(|anchor| bad_entry(anchor.seq, "the database is older than its checkpoint")))
@@ -326,7 +332,7 @@ impl Judge<'_> {
             version: body.row_version,
             row_mac: body.row_mac,
             deleted: body.action == Action::Delete.name(),
-            status: body.new_status.into_owned(),
+            status: body.new_status,
         };
         self.orders.insert(id, told);
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
+use crate::audit::chain::Place;
 use crate::audit::{Entry, EntryDraft, Head};
 use crate::error::{Error, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
@@ -26,7 +27,7 @@ pub use self::types::{
 /// A boxed future, so that engines are chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A durable home of orders, keys and the log. Implementations are judged by [`contract`].
+/// A durable home of orders, keys and the log. Implementations are judged by one contract suite.
 ///
 /// Every read sees whole commits only. A read of one call is one snapshot.
 pub trait Storage: Send + Sync + 'static {
@@ -87,6 +88,12 @@ pub trait Storage: Send + Sync + 'static {
         after: Option<OrderId>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<OrderRow>>>;
+
+    /// True if an order row or an entry stands in no chain, or before the first place of one: no other read
+    /// would ever meet it.
+    fn strays(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// Wrapped keys that do not name `version`, by ascending id after `after`: rotation walks this.
     fn wraps_other_than<'a>(
@@ -150,8 +157,8 @@ pub trait Storage: Send + Sync + 'static {
     /// The newest stored checkpoint of a chain.
     fn checkpoint<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<String>>>;
 
-    /// Counts up when something may have been committed, here or by another process. A hint: readers also
-    /// look by themselves.
+    /// Counts up when something may have been committed, here or by another process, and when the engine closes.
+    /// A hint: readers also look by themselves.
     fn changed(&self) -> watch::Receiver<u64>;
 
     /// Copies the database to a new file at `path`.
@@ -181,4 +188,17 @@ pub trait Linker: Send + Sync {
     /// # Errors
     /// `INTERNAL` if the linker has no key of the chain; the unit is then refused.
     fn link(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Entry>>;
+
+    /// The same without a copy of the drafts, for an engine that writes them from where they are.
+    ///
+    /// # Errors
+    /// As [`link`](Self::link).
+    fn places(&self, chain: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Place>> {
+        let entries = self.link(chain, head, drafts)?;
+        let place = |entry: Entry| {
+            let head = Head { seq: entry.seq, hash: entry.hash, at: entry.body.at };
+            Place { head, mac: entry.mac }
+        };
+        Ok(entries.into_iter().map(place).collect())
+    }
 }

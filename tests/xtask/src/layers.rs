@@ -29,6 +29,7 @@ pub(crate) const TABLE: &[(&str, May)] = &[
     ("anchor", May::Use(&["error", "audit"])),
     ("directory", May::Use(&["error", "model"])),
     ("service", May::UseAll),
+    ("manual", May::Use(&[])),
 ];
 
 /// Code for tests that stands in the engine for hosts to run; it may use everything.

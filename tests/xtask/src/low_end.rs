@@ -47,7 +47,16 @@ fn copy_project(from: &Project, to: &Project) -> Result<(), String> {
 fn core_alone(manifest: &str) -> Option<String> {
     let start = if manifest.starts_with("members = [") { 0 } else { manifest.find("\nmembers = [")? + 1 };
     let end = start + manifest[start..].find("\n]")? + 2;
-    Some(format!("{}members = [\"core\"]{}", &manifest[..start], &manifest[end..]))
+    // The list of default members, on a line of its own, may name none that is cut.
+    let rest: Vec<&str> = manifest[end..]
+        .split('\n')
+        .map(
+            |line| {
+                if line.starts_with("default-members = [") { "default-members = [\"core\"]" } else { line }
+            },
+        )
+        .collect();
+    Some(format!("{}members = [\"core\"]{}", &manifest[..start], rest.join("\n")))
 }
 
 #[cfg(test)]
@@ -56,8 +65,7 @@ mod tests {
 
     #[test]
     fn the_list_of_members_is_cut() {
-        let manifest =
-            "[workspace]\nmembers = [\n    \"core\", # [a]\n    \"ffi\",\n]\ndefault-members = [\"core\"]\n";
+        let manifest = "[workspace]\nmembers = [\n    \"core\", # [a]\n    \"ffi\",\n]\ndefault-members = [\"core\", \"ffi\"]\n";
         assert_eq!(
             core_alone(manifest).as_deref(),
             Some("[workspace]\nmembers = [\"core\"]\ndefault-members = [\"core\"]\n")

@@ -34,7 +34,7 @@ cargo xtask test      everything: says what is missing on the machine and instal
                       a step runs to its end. The last line counts the tests: `N passed, N failed`,
                       with `, N skipped` if some were. A step that fails by another cause counts as one.
 cargo xtask demo      builds the quickstart example and runs it on the real orders in
-                      examples/quickstart/orders.ndjson; arguments after `demo` replace that file.
+                      examples/data/orders.ndjson; arguments after `demo` replace that file.
 cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
                       the source alone: file length, no unsafe code, no path of somebody's machine.
 cargo xtask help      this text.

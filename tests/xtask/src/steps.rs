@@ -64,7 +64,7 @@ const NO_DEFAULT_FEATURES: Step = Step {
 const LOW_END: Step = Step { name: "oldest rusqlite", work: |project, _| low_end::compile(project).map(ok) };
 
 /// The real orders that the demo loads.
-const ORDERS: &str = "examples/quickstart/orders.ndjson";
+const ORDERS: &str = "examples/data/orders.ndjson";
 
 /// Runs the quickstart on the real orders, or with the arguments given.
 pub(crate) fn demo(project: &Project, arguments: &[&str]) -> Result<(), String> {

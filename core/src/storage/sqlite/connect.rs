@@ -1,8 +1,10 @@
 //! Opening the file: who may, with which settings, and whether it is still the file that was opened.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use rusqlite::ffi::ErrorCode as Sqlite;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::rows::unavailable;
@@ -31,13 +33,15 @@ pub(super) fn inspect(path: &Path, options: &SqliteOptions) -> Result<(Connectio
     let conn = Connection::open_with_flags(path, flags)
         .map_err(|_| Error::new(ErrorCode::StorageUnavailable, "the database file cannot be opened"))?;
     conn.busy_timeout(BUSY).map_err(|e| unavailable(&e))?;
-    let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    // One snapshot: another process may be making the database just now, and half of what it writes would look
+    // like a foreign file.
     let found = (|| {
-        Ok((
-            pragma("application_id")?,
-            pragma("user_version")?,
-            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?,
-        ))
+        let snapshot = conn.unchecked_transaction()?;
+        let pragma = |name: &str| snapshot.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        // A statement that reads pages comes first: a pragma alone does not begin the snapshot.
+        let tables =
+            snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok((pragma("application_id")?, pragma("user_version")?, tables))
     })()
     .map_err(|error: rusqlite::Error| match unavailable(&error) {
         e if e.code() == ErrorCode::IntegrityViolation => unsupported(),
@@ -76,27 +80,41 @@ pub(super) fn configure(conn: &Connection, options: &SqliteOptions) -> Result<()
 
 /// Writes schema, generation and first keys in one transaction; the loser of a race finds the winner's.
 pub(super) fn create(conn: &mut Connection, initial: &Initial) -> Result<()> {
-    let created: rusqlite::Result<()> = (|| {
-        conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;")?;
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if tx.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))? == APPLICATION_ID {
-            return Ok(());
+    let patience = Instant::now() + BUSY;
+    loop {
+        match try_create(conn, initial) {
+            // The busy handler does not cover the switch to WAL, which meets others that open the file now.
+            Err(error) if is_busy(&error) && Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            created => return created.map_err(|e| unavailable(&e)),
         }
-        tx.execute_batch(INIT)?;
-        tx.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (initial.generation, FORMAT))?;
-        let head = Head::genesis("");
-        tx.execute("INSERT INTO territories VALUES (1, '', 1, 1, 0, ?1, ?2)", (head.hash, head.at))?;
-        for key in &initial.keys {
-            tx.execute(
-                "INSERT INTO keys VALUES (?1, ?2, ?3, ?4)",
-                (&key.purpose, &key.territory, key.version, &key.blob),
-            )?;
-        }
-        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", FORMAT)?;
-        tx.commit()
-    })();
-    created.map_err(|e| unavailable(&e))
+    }
+}
+
+fn try_create(conn: &mut Connection, initial: &Initial) -> rusqlite::Result<()> {
+    conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;")?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if tx.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))? == APPLICATION_ID {
+        return Ok(());
+    }
+    tx.execute_batch(INIT)?;
+    tx.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (initial.generation, FORMAT))?;
+    let head = Head::genesis("");
+    tx.execute("INSERT INTO territories VALUES (1, '', 1, 1, 0, ?1, ?2)", (head.hash, head.at))?;
+    for key in &initial.keys {
+        tx.execute(
+            "INSERT INTO keys VALUES (?1, ?2, ?3, ?4)",
+            (&key.purpose, &key.territory, key.version, &key.blob),
+        )?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.commit()
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked))
 }
 
 /// One more connection to a database that exists.
@@ -115,12 +133,18 @@ fn unsupported() -> Error {
 
 /// Makes a missing file that only its owner can read; SQLite gives `-wal` and `-shm` the same mode.
 fn create_private(path: &Path) -> Result<()> {
+    // Closing the descriptor drops this process's locks on the file, so no other thread may have opened it yet.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut open = std::fs::OpenOptions::new();
     open.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
     match open.open(path) {
-        Ok(_) => Ok(()),
+        Ok(file) => {
+            drop(file);
+            Ok(())
+        }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(_) => Err(Error::new(ErrorCode::StorageUnavailable, "the database file cannot be made")),
     }

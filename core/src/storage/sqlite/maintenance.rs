@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
+use super::connect::FileGuard;
 use super::rows::unavailable;
 use super::{Shared, connect};
 use crate::error::{Error, ErrorCode, Result};
@@ -61,11 +62,21 @@ struct Watch {
     since_truncated: u32,
     /// The WAL may hold frames that are not written back.
     dirty: bool,
+    /// Subscribers were woken because the file is not the one that was opened.
+    told: bool,
 }
 
 impl Watch {
     fn new(conn: Connection) -> Self {
-        Self { conn, data_version: -1, commits: 0, idle: 0, since_truncated: WIPE_TICKS, dirty: true }
+        Self {
+            conn,
+            data_version: -1,
+            commits: 0,
+            idle: 0,
+            since_truncated: WIPE_TICKS,
+            dirty: true,
+            told: false,
+        }
     }
 
     /// One look; false when the storage is gone.
@@ -73,6 +84,11 @@ impl Watch {
         let Some(shared) = weak.upgrade() else { return false };
         if shared.live().is_err() {
             return false;
+        }
+        if !self.told && !super::lock(&shared.guard).as_ref().is_some_and(FileGuard::holds) {
+            // Whoever waits for events would wait for ever: let them look, and find that the file is gone.
+            self.told = true;
+            shared.changed.send_modify(|count| *count += 1);
         }
         let version = self
             .conn

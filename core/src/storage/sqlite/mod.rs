@@ -197,14 +197,21 @@ impl Shared {
         Ok(outcomes)
     }
 
+    /// Whether the files are still those that others will open; if not, the storage closes.
+    fn holds(&self) -> bool {
+        let holds = lock(&self.guard).as_ref().is_some_and(FileGuard::holds);
+        if !holds && self.give_up() {
+            tracing::error!(target: "medorder", "the database file was replaced while open; the service closes");
+        }
+        holds
+    }
+
     /// Before an answer: is the file that holds the commit still the one others will open?
     fn acknowledge(&self, units: &[Unit], outcomes: &[Outcome]) -> Result<()> {
         if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done { .. })) {
             return Ok(());
         }
-        if !lock(&self.guard).as_ref().is_some_and(FileGuard::holds) {
-            self.closed.store(true, Ordering::Release);
-            tracing::error!(target: "medorder", "the database file was replaced while open; the service closes");
+        if !self.holds() {
             return Err(Error::new(
                 ErrorCode::OutcomeUnknown,
                 "the database file was replaced or its write-ahead log removed while it was open",
@@ -224,13 +231,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Answers `CLOSED` from now on, also to whoever waits for a change.
+    fn give_up(&self) -> bool {
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        self.changed.send_modify(|count| *count += 1);
+        was_open
+    }
+
     /// COMMIT failed, so nobody knows: close every descriptor, open anew, write the WAL back (which syncs
     /// through new descriptors) and look whether the group's entries are there.
     fn look(&self, writer: &mut Option<Writer>, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
         *writer = None;
         lock(&self.readers).clear();
         let unknown = || {
-            self.closed.store(true, Ordering::Release);
+            self.give_up();
             Error::new(ErrorCode::OutcomeUnknown, "the commit failed and the database cannot be asked")
         };
         let conn = connect::connect(&self.path, &self.options).map_err(|_| unknown())?;
@@ -263,7 +277,7 @@ impl Shared {
     fn recover_outcomes(&self, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
         let with_drafts = units.iter().filter(|unit| !unit.drafts.is_empty()).count();
         if with_drafts != marks.len() {
-            self.closed.store(true, Ordering::Release);
+            self.give_up();
             return Err(Error::new(
                 ErrorCode::OutcomeUnknown,
                 "the commit failed after a part of its group was refused",
@@ -355,6 +369,10 @@ impl Storage for SqliteStorage {
         Box::pin(ready(self.read(|conn| read::walk(conn, territory, after, limit))))
     }
 
+    fn strays(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(ready(self.read(read::strays)))
+    }
+
     fn wraps_other_than<'a>(
         &'a self,
         territory: &'a TerritoryId,
@@ -399,7 +417,9 @@ impl Storage for SqliteStorage {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Option<EventPage>>> {
-        Box::pin(ready(self.read(|conn| read::events(conn, territory, order, after, limit))))
+        // The one read that no commit follows: from a file without a name it would stay silent for ever.
+        let page = self.read(|conn| read::events(conn, territory, order, after, limit));
+        Box::pin(ready(if self.shared.holds() { page } else { self.shared.live().and(page) }))
     }
 
     fn relationship<'a>(
@@ -445,7 +465,7 @@ impl SqliteStorage {
             maintenance.stop();
         }
         let mut writer = lock(&self.shared.writer);
-        let was_open = !self.shared.closed.swap(true, Ordering::AcqRel);
+        let was_open = self.shared.give_up();
         lock(&self.shared.readers).clear();
         if let Some(open) = writer.take()
             && was_open

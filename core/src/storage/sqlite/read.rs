@@ -1,5 +1,7 @@
 //! Reads: each on a reader connection of its own, one snapshot a call.
 
+use std::sync::LazyLock;
+
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, params_from_iter};
 
@@ -60,15 +62,15 @@ pub(super) fn all_keys(conn: &Connection) -> Rows<Vec<KeyRow>> {
 }
 
 pub(super) fn order(conn: &Connection, territory: &TerritoryId, id: OrderId) -> Rows<Option<OrderRow>> {
-    let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(None) };
-    one(
-        &mut *conn.prepare_cached(&format!(
-            "SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?1 AND order_id = ?2"
-        ))?,
-        params![pk, id.as_bytes()],
-        rows::order,
-    )
+    // One statement: the territory's number by a statement of its own would double locks and look-ups.
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = {TERRITORY_PK} AND order_id = ?2")
+    });
+    one(&mut *conn.prepare_cached(&SQL)?, params![territory.as_str(), id.as_bytes()], rows::order)
 }
+
+/// The number of the territory in the first parameter.
+const TERRITORY_PK: &str = "(SELECT pk FROM territories WHERE territory_id = ?1)";
 
 /// One primary-key look-up a territory.
 pub(super) fn order_exists(conn: &Connection, id: OrderId) -> Rows<bool> {
@@ -142,6 +144,24 @@ pub(super) fn walk(
     )
 }
 
+/// Steps from one territory to the next by index, so that it costs a few look-ups a territory.
+pub(super) fn strays(conn: &Connection) -> Rows<bool> {
+    Ok(conn
+        .prepare_cached(
+            "WITH RECURSIVE \
+             o(t) AS (SELECT min(territory_pk) FROM orders UNION ALL \
+               SELECT (SELECT min(territory_pk) FROM orders WHERE territory_pk > o.t) FROM o WHERE o.t IS NOT NULL), \
+             e(t) AS (SELECT min(pk) >> 40 FROM audit_entries UNION ALL \
+               SELECT (SELECT min(pk) >> 40 FROM audit_entries WHERE pk >= (e.t + 1) << 40) FROM e \
+               WHERE e.t IS NOT NULL AND e.t < 8388607) \
+             SELECT EXISTS (SELECT 1 FROM o WHERE t IS NOT NULL \
+                 AND t NOT IN (SELECT pk FROM territories WHERE territory_id <> '')) \
+               OR EXISTS (SELECT 1 FROM e WHERE t IS NOT NULL AND t NOT IN (SELECT pk FROM territories)) \
+               OR EXISTS (SELECT 1 FROM territories t CROSS JOIN audit_entries a ON a.pk = t.pk << 40)",
+        )?
+        .query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn wraps_other_than(
     conn: &Connection,
     territory: &TerritoryId,
@@ -178,17 +198,23 @@ pub(super) fn entries(
     let Some(pk) = territory_pk(conn, chain.as_str())? else { return Ok(Vec::new()) };
     let from = if query.patient_id.is_some() {
         // The patient's orders drive: their entries are found by index, then sorted.
-        "orders o CROSS JOIN audit_entries e ON e.pk >> 40 = o.territory_pk AND e.order_id = o.order_id"
+        format!(
+            "orders o CROSS JOIN audit_entries e ON {}",
+            of_order("e.pk >> 40 = o.territory_pk AND e.order_id = o.order_id")
+        )
     } else {
-        "audit_entries e"
+        "audit_entries e".to_owned()
     };
     let low = entry_pk(pk, query.after);
     let high = entry_pk(pk, query.upto.unwrap_or(u64::MAX));
     let mut sql = Query::new(format!("SELECT {ENTRY_COLUMNS} FROM {from} WHERE e.pk > ?"), low.into());
     sql.and("e.pk <= ?", high.into());
     if let Some(id) = query.order_id {
-        sql.and("e.pk >> 40 = ?", pk.into());
-        sql.and("e.order_id = ?", Value::Blob(id.as_bytes().to_vec()));
+        sql.text.push_str(" AND ");
+        sql.text.push_str(&of_order("e.pk >> 40 = ? AND e.order_id = ?"));
+        for _ in 0..2 {
+            sql.values.extend([pk.into(), Value::Blob(id.as_bytes().to_vec())]);
+        }
     }
     if let Some(patient) = &query.patient_id {
         sql.and("o.territory_pk = ?", pk.into());
@@ -230,6 +256,11 @@ pub(super) fn changes(
 
 /// The condition of the partial index `audit_change`.
 const CHANGE: &str = "e.action IN ('create', 'update_status', 'delete') AND e.outcome = 'success'";
+
+/// Entries of one order: each is in one of the two partial indexes, so both are asked.
+fn of_order(condition: &str) -> String {
+    format!("(({condition} AND {CHANGE}) OR ({condition} AND NOT ({CHANGE})))")
+}
 
 pub(super) fn events(
     conn: &Connection,
@@ -380,8 +411,9 @@ impl Query {
     }
 }
 
-fn after_bytes(after: Option<OrderId>) -> Vec<u8> {
-    after.map_or_else(Vec::new, |id| id.as_bytes().to_vec())
+/// The start is a text, which SQLite sorts before every blob: an id without a byte is met too, and refused.
+fn after_bytes(after: Option<OrderId>) -> Value {
+    after.map_or_else(|| Value::Text(String::new()), |id| Value::Blob(id.as_bytes().to_vec()))
 }
 
 fn int(limit: usize) -> i64 {

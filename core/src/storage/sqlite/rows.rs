@@ -1,10 +1,12 @@
 //! Rows to values and errors to codes. No text of SQLite or of a row ever leaves through here.
 
+use std::borrow::Cow;
+
 use rusqlite::{Row, ffi::ErrorCode as Sqlite};
 
-use crate::audit::{Entry, EntryDraft, Head};
+use crate::audit::{Action, Entry, EntryDraft, Head, Outcome};
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{Chain, OrderId};
+use crate::model::{Chain, OrderId, OrderStatus};
 use crate::storage::{Fields, IdempotencyRecord, KeyRow, OrderRow, TerritoryRow};
 
 /// What a query closure returns: SQLite's own trouble, or a row that is not what this library wrote.
@@ -87,10 +89,10 @@ pub(super) fn entry(row: &Row<'_>) -> Rows<Entry> {
             role: row.get(3)?,
             purpose: row.get(4)?,
             order_id: row.get(5)?,
-            action: row.get::<_, String>(6)?.into(),
-            outcome: row.get::<_, String>(7)?.into(),
-            old_status: row.get::<_, String>(8)?.into(),
-            new_status: row.get::<_, String>(9)?.into(),
+            action: word(row, 6)?,
+            outcome: word(row, 7)?,
+            old_status: word(row, 8)?,
+            new_status: word(row, 9)?,
             row_version: unsigned(row.get(10)?)?,
             row_mac: row.get(11)?,
             fields: u32::try_from(row.get::<_, i64>(12)?).map_err(|_| Trouble::Foreign)?,
@@ -101,6 +103,16 @@ pub(super) fn entry(row: &Row<'_>) -> Rows<Entry> {
         hash: row.get(16)?,
         mac: row.get(17)?,
     })
+}
+
+/// A word of the log: those this library writes are borrowed from the program, others are kept as they are.
+fn word(row: &Row<'_>, column: usize) -> Rows<Cow<'static, str>> {
+    let text = row.get_ref(column)?.as_str().map_err(|_| Trouble::Foreign)?;
+    let action = || Action::parse(text).map(Action::name);
+    let outcome = || Outcome::parse(text).map(Outcome::name);
+    let status = || OrderStatus::parse(text).ok().map(OrderStatus::name);
+    let known = if text.is_empty() { Some("") } else { action().or_else(outcome).or_else(status) };
+    Ok(known.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
 }
 
 pub(super) const TERRITORY_COLUMNS: &str = "t.territory_id, t.epoch, t.active, t.seq, t.hash, t.at, \

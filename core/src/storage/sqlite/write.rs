@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, Rows, Trouble, entry_pk, is_constraint, signed, unavailable};
-use crate::audit::{Entry, Head};
-use crate::error::{Error, Result};
+use crate::audit::chain::Place;
+use crate::audit::{EntryDraft, Head};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId};
 use crate::storage::{IdempotencyRecord, KeyRow, Linker, OrderRow, OrderUpdate, Outcome, Unit, Write};
 
@@ -70,10 +71,7 @@ impl Writer {
                 });
             }
         };
-        if touched.is_empty()
-            && marks.is_empty()
-            && !outcomes.iter().any(|o| matches!(o, Outcome::Done { .. }))
-        {
+        if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done { .. })) {
             let _ = self.run("ROLLBACK");
             return Ok(outcomes);
         }
@@ -153,13 +151,16 @@ impl Writer {
         }
         let first_seq = at.head.seq + 1;
         if !unit.drafts.is_empty() {
-            let entries = linker.link(&unit.chain, &at.head, &unit.drafts).map_err(Abort::Linker)?;
-            for entry in &entries {
-                self.insert_entry(at.pk, entry)?;
+            let places = linker.places(&unit.chain, &at.head, &unit.drafts).map_err(Abort::Linker)?;
+            if places.len() != unit.drafts.len() {
+                return Err(Abort::Linker(Error::new(ErrorCode::Internal, "a draft was not linked")));
             }
-            if let Some(last) = entries.last() {
-                marks.push(Mark { pk: entry_pk(at.pk, last.seq), hash: last.hash });
-                at.head = Head { seq: last.seq, hash: last.hash, at: last.body.at };
+            for (place, draft) in places.iter().zip(&unit.drafts) {
+                self.insert_entry(at.pk, place, draft)?;
+            }
+            if let Some(Place { head, .. }) = places.last() {
+                marks.push(Mark { pk: entry_pk(at.pk, head.seq), hash: head.hash });
+                at.head = *head;
             }
         }
         touched.insert(unit.chain.clone(), at);
@@ -355,16 +356,15 @@ impl Writer {
         Ok(())
     }
 
-    fn insert_entry(&self, territory_pk: i64, entry: &Entry) -> Result<(), Abort> {
-        let body = &entry.body;
+    fn insert_entry(&self, territory_pk: i64, place: &Place, body: &EntryDraft) -> Result<(), Abort> {
         self.conn
             .prepare_cached(
                 "INSERT INTO audit_entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
                  ?16, ?17, ?18)",
             )?
             .execute(params![
-                entry_pk(territory_pk, entry.seq),
-                body.at,
+                entry_pk(territory_pk, place.head.seq),
+                place.head.at,
                 body.user_id,
                 body.role,
                 body.purpose,
@@ -379,8 +379,8 @@ impl Writer {
                 body.request_id,
                 body.source,
                 body.details,
-                entry.hash,
-                entry.mac
+                place.head.hash,
+                place.mac
             ])?;
         Ok(())
     }

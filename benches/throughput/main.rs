@@ -1,0 +1,213 @@
+//! How fast the library is beside the floor, in one process: floor, library, floor, library, and so on, each
+//! on a copy of one seeded database. Ratios of medians are what counts; absolute numbers drift.
+
+#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+
+mod floor;
+mod library;
+mod orders;
+mod rows;
+mod seal;
+mod sizes;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::floor::Floor;
+use crate::library::Library;
+use crate::orders::Shape;
+use crate::table::{Clock, Line, Op, Sample, render};
+
+const USAGE: &str = "\
+throughput [--rounds N] [--seconds S] [--filter TEXT] [--full | --normal] [--quick] [--real]
+           [--page-size N] [--prices] [--check]
+  --filter TEXT   only the rows whose name holds TEXT (several: separate by |)
+  --quick         one round of 0.2 s
+  --real          the example orders instead of the synthetic ones
+  --page-size N   on a database rewritten with pages of N bytes
+  --prices        what each index costs in bytes an order, and nothing else
+  --check         verifies what the floor wrote with the library, at the end; no rotation
+  --only SIDE     floor or library alone, for a profiler";
+
+struct Options {
+    rounds: usize,
+    seconds: f64,
+    filter: String,
+    modes: Vec<bool>,
+    real: bool,
+    page_size: Option<u32>,
+    prices: bool,
+    check: bool,
+    only: Option<String>,
+    memory: bool,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        rounds: 3,
+        seconds: 0.5,
+        filter: String::new(),
+        modes: vec![true, false],
+        real: false,
+        page_size: None,
+        prices: false,
+        check: false,
+        only: None,
+        memory: false,
+    };
+    let mut words = std::env::args().skip(1);
+    let refuse = || -> ! {
+        println!("{USAGE}");
+        std::process::exit(2)
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| refuse());
+        match word.as_str() {
+            "--rounds" => options.rounds = value().parse().unwrap_or_else(|_| refuse()),
+            "--seconds" => options.seconds = value().parse().unwrap_or_else(|_| refuse()),
+            "--filter" => options.filter = value(),
+            "--page-size" => options.page_size = Some(value().parse().unwrap_or_else(|_| refuse())),
+            "--only" => options.only = Some(value()),
+            "--full" => options.modes = vec![true],
+            "--normal" => options.modes = vec![false],
+            "--quick" => (options.rounds, options.seconds) = (1, 0.2),
+            "--real" => options.real = true,
+            "--prices" => options.prices = true,
+            "--check" => options.check = true,
+            "--memory" => options.memory = true,
+            _ => refuse(),
+        }
+    }
+    options
+}
+
+fn main() {
+    let options = options();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shapes = Arc::new(shapes(options.real));
+    if options.memory {
+        memory(folder.path(), &shapes);
+        return;
+    }
+    let seed = folder.path().join("seed.db");
+    let per_round = if options.seconds > 0.3 { 20_000 } else { 5_000 };
+    let ids = Arc::new(library::seed(&seed, &shapes, per_round));
+    if options.prices {
+        prices(folder.path(), &shapes);
+        return;
+    }
+    if let Some(size) = options.page_size {
+        sizes::repage(&seed, size);
+    }
+    println!("fsync of 4 KiB, p50: {:.0} us", sizes::fsync_p50(folder.path()));
+    for full in options.modes.iter().copied() {
+        let lines = measure(&options, full, folder.path(), &seed, &shapes, &ids);
+        println!("\nSQLite, synchronous={}\n\n{}", if full { "FULL" } else { "NORMAL" }, render(&lines));
+    }
+    println!("peak RSS of this process: {:.1} MB", sizes::peak_rss());
+    if options.filter.is_empty() {
+        println!("{}", sizes::child(&["--memory"]));
+    }
+}
+
+fn shapes(real: bool) -> Vec<Shape> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/orders.ndjson");
+    let real = if real { orders::real(&file, 256) } else { None };
+    real.unwrap_or_else(orders::synthetic)
+}
+
+fn measure(
+    options: &Options,
+    full: bool,
+    folder: &Path,
+    seed: &Path,
+    shapes: &Arc<Vec<Shape>>,
+    ids: &Arc<Vec<[u8; 16]>>,
+) -> Vec<Line> {
+    let wanted = |op: &Op| {
+        // The floor's rotation leaves a key that nobody else has, so a database that is checked skips it.
+        !(options.check && *op == Op::Rotate)
+            && (options.filter.is_empty()
+                || options.filter.split('|').any(|part| op.to_string().contains(part)))
+    };
+    let mut lines: Vec<Line> =
+        Op::ALL.into_iter().filter(wanted).map(|op| Line { op, rounds: Vec::new() }).collect();
+    let clock = Clock { at_most: Duration::from_secs_f64(options.seconds) };
+    for round in 0..options.rounds {
+        let copy = |name: &str| -> PathBuf {
+            let path = folder.join(format!("{name}-{full}-{round}.db"));
+            std::fs::copy(seed, &path).expect("a copy");
+            path
+        };
+        let (floor_path, library_path) = (copy("floor"), copy("library"));
+        let mut floor = Floor::open(&floor_path, full, Arc::clone(shapes), Arc::clone(ids));
+        let library = Library::open(&library_path, full, Arc::clone(shapes), Arc::clone(ids));
+        for line in &mut lines {
+            match options.only.as_deref() {
+                Some("floor") => {
+                    let sample = Sample::taken(|| floor.run(line.op, clock));
+                    line.rounds.push((sample, sample));
+                }
+                Some(_) => {
+                    let sample = Sample::taken(|| library.run(line.op, clock));
+                    line.rounds.push((sample, sample));
+                }
+                // Who goes first changes from round to round: the second may find the disk still busy.
+                None if round % 2 == 0 => {
+                    let floor = Sample::taken(|| floor.run(line.op, clock));
+                    line.rounds.push((floor, Sample::taken(|| library.run(line.op, clock))));
+                }
+                None => {
+                    let library = Sample::taken(|| library.run(line.op, clock));
+                    line.rounds.push((Sample::taken(|| floor.run(line.op, clock)), library));
+                }
+            }
+        }
+        library.close();
+        drop(floor);
+        if options.check {
+            library::judge(&floor_path);
+        }
+        for path in [floor_path, library_path] {
+            for end in ["", "-wal", "-shm"] {
+                // What is missing needs no removal.
+                let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+            }
+        }
+    }
+    lines
+}
+
+/// In a process of its own: the most memory while it opens a database and creates 10,000 orders at once.
+fn memory(folder: &Path, shapes: &Arc<Vec<Shape>>) {
+    let path = folder.join("memory.db");
+    library::seed(&path, shapes, 0);
+    let before = sizes::peak_rss();
+    let library = Library::open(&path, true, Arc::clone(shapes), Arc::default());
+    library.run(Op::Batch(10_000), Clock { at_most: Duration::from_nanos(1) });
+    println!("peak RSS with a batch of 10,000: {:.1} MB (before it {before:.1} MB)", sizes::peak_rss());
+    library.close();
+    println!("bytes per order: {:.0}", sizes::bytes_per_order(&path));
+}
+
+fn prices(folder: &Path, shapes: &Arc<Vec<Shape>>) {
+    let path = folder.join("prices.db");
+    library::seed(&path, shapes, 0);
+    let library = Library::open(&path, false, Arc::clone(shapes), Arc::default());
+    for _ in 0..5 {
+        library.run(Op::Batch(10_000), Clock { at_most: Duration::from_nanos(1) });
+    }
+    library.close();
+    println!("bytes per order: {:.0}\n\n{}", sizes::bytes_per_order(&path), sizes::index_prices(&path));
+    let path = folder.join("paged.db");
+    library::seed(&path, shapes, 10_000);
+    for size in [4096, 8192] {
+        sizes::repage(&path, size);
+        println!(
+            "verified orders (2 entries each), pages of {size}, packed: {:.0}",
+            sizes::bytes_per_order(&path)
+        );
+    }
+}

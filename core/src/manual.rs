@@ -1,0 +1,16 @@
+//! The documents of the project, here so that their links and samples are checked with the code.
+
+#[doc = include_str!("../../ARCHITECTURE.md")]
+pub mod architecture {}
+
+#[doc = include_str!("../FORMAT.md")]
+pub mod format {}
+
+#[doc = include_str!("../DESIGN.md")]
+pub mod design {}
+
+#[doc = include_str!("../THREATS.md")]
+pub mod threats {}
+
+#[doc = include_str!("../CHANGELOG.md")]
+pub mod changelog {}
