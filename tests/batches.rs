@@ -1,5 +1,7 @@
 //! Batches and races: all or nothing, each in its order, one winner a version.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

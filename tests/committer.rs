@@ -1,5 +1,7 @@
 //! How the committer gathers, orders, bounds and answers what callers hand it.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::time::Duration;
 
 use medorder::service::Builder;

@@ -13,9 +13,10 @@ use tempfile::TempDir;
 /// What must outlive an engine.
 type Home = Option<TempDir>;
 
-/// The engines that are judged, each made anew for every case.
+/// Makes an engine that nobody has used.
 type Make = fn() -> (Arc<dyn Storage>, Home);
 
+/// The engines that are judged, each made anew for every case.
 const ENGINES: &[(&str, Make)] = &[("memory", memory), ("sqlite", sqlite)];
 
 fn memory() -> (Arc<dyn Storage>, Home) {

@@ -1,6 +1,8 @@
 //! Whatever call of the engine fails: what was acknowledged is there, what was not is absent or whole, nothing
 //! is disclosed without its entry, and the service goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -320,4 +322,17 @@ async fn a_panic_answers_all_who_wait_and_closes_the_service() {
     assert_eq!(look(&*engine.inner).await.changes.len(), 2, "the order's two changes and nothing else");
     world.service.close().await.unwrap();
     assert_eq!(engine.inner.meta().await.unwrap_err().code(), ErrorCode::Closed);
+}
+
+#[tokio::test]
+async fn a_panic_on_the_callers_own_thread_closes_the_service() {
+    let (world, faulty) = World::around(Faulty::around, |builder| builder).await;
+    let session = world.service.blocking().session(root(), id("north"));
+    let order = session.create_order(request()).unwrap().id;
+    faulty.hook.arm(1, How::Panic);
+    let error = session.create_order(request()).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::OutcomeUnknown);
+    assert!(faulty.hook.struck(), "the commit was reached");
+    assert_eq!(session.create_order(request()).unwrap_err().code(), ErrorCode::Closed);
+    assert_eq!(session.order(order, None).unwrap_err().code(), ErrorCode::Closed);
 }

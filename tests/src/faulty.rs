@@ -9,7 +9,7 @@ use crate::wrapped::{Hook, Wrapped};
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the ways a step can fail")]
+#[non_exhaustive]
 pub enum How {
     /// Before anything is done: `STORAGE_UNAVAILABLE`.
     Before,

@@ -96,7 +96,11 @@ impl Committer {
             return Err(NotNow::Busy(unit));
         }
         let linker = OneChain { chain: unit.chain.clone(), keys };
-        self.queue.storage.commit_now(unit, &linker)
+        let commit = AssertUnwindSafe(|| self.queue.storage.commit_now(unit, &linker));
+        catch_unwind(commit).unwrap_or_else(|_| {
+            self.queue.give_up();
+            Err(NotNow::Failed(unknown()))
+        })
     }
 
     /// Queues a lot and waits for its outcomes. Dropped before the lot is taken, it leaves nothing; after
@@ -125,14 +129,7 @@ impl Committer {
             state.jobs.push_back(Job { lot, claims, weight, reply, room });
         }
         self.queue.ready.notify_one();
-        Ok(async move {
-            answer.await.unwrap_or_else(|_| {
-                Err(Error::new(
-                    ErrorCode::OutcomeUnknown,
-                    "the committer failed while the change was under way",
-                ))
-            })
-        })
+        Ok(async move { answer.await.unwrap_or_else(|_| Err(unknown())) })
     }
 
     async fn room(&self, bytes: usize, background: &Background) -> Result<OwnedSemaphorePermit> {
@@ -176,14 +173,20 @@ impl Queue {
             }
         }));
         if done.is_err() {
-            tracing::error!(target: "medorder", "the committer panicked; the service closes");
-            self.broken.store(true, Ordering::Release);
-            let mut state = self.lock();
-            state.closing = true;
-            // Dropping a reply answers OUTCOME_UNKNOWN.
-            state.jobs.clear();
-            self.room.close();
+            self.give_up();
         }
+    }
+
+    /// After a panic nobody knows what the engine has done.
+    fn give_up(&self) {
+        tracing::error!(target: "medorder", "the committer panicked; the service closes");
+        self.broken.store(true, Ordering::Release);
+        let mut state = self.lock();
+        state.closing = true;
+        // Dropping a reply answers OUTCOME_UNKNOWN.
+        state.jobs.clear();
+        self.room.close();
+        self.ready.notify_one();
     }
 
     /// What is waiting, in order, up to the bounds. Nothing waits for more to come.
@@ -273,6 +276,10 @@ fn claims(unit: &Unit) -> impl Iterator<Item = Claim> + '_ {
 
 pub(super) fn closed() -> Error {
     Error::new(ErrorCode::Closed, "the service is closed")
+}
+
+fn unknown() -> Error {
+    Error::new(ErrorCode::OutcomeUnknown, "the committer failed while the change was under way")
 }
 
 struct OneChain<'a> {
