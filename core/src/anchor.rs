@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::audit::checkpoint;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, Rule};
 
 /// Keeps checkpoints away from whoever can write the database: another volume, another machine, a witness.
 ///
@@ -36,14 +36,19 @@ impl AnchorFile {
     /// Opens the file, or makes it with mode 0600.
     ///
     /// # Errors
-    /// `STORAGE_UNAVAILABLE` if it can't be opened.
+    /// `STORAGE_UNAVAILABLE` if it can't be opened, `VALIDATION_ERROR` (`anchor_file format`) if it holds
+    /// anything but checkpoints: it may be another file that must not be written to.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let mut open = OpenOptions::new();
         open.read(true).append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
         let file = open.open(path.as_ref()).map_err(|_| unavailable())?;
-        Ok(Self { path: path.as_ref().to_owned(), file: Mutex::new(file) })
+        let anchor = Self { path: path.as_ref().to_owned(), file: Mutex::new(file) };
+        match notes(&anchor.text()?) {
+            Some(_) => Ok(anchor),
+            None => Err(Error::fault("anchor_file", Rule::Format)),
+        }
     }
 
     fn text(&self) -> Result<String> {
@@ -77,7 +82,11 @@ impl AnchorSink for AnchorFile {
 
     fn newest(&self, chain: &str) -> Result<Option<String>> {
         let text = self.text()?;
-        Ok(notes(&text).filter(|note| checkpoint::chain_of(note) == Some(chain)).last().map(str::to_owned))
+        let notes = notes(&text).ok_or_else(|| {
+            Error::new(ErrorCode::AuditBroken, "the anchor file holds something that is no checkpoint")
+        })?;
+        let newest = notes.into_iter().rfind(|note| checkpoint::chain_of(note) == Some(chain));
+        Ok(newest.map(str::to_owned))
     }
 }
 
@@ -92,21 +101,58 @@ fn ends_with_line(file: &mut File) -> io::Result<bool> {
     Ok(last == [b'\n'])
 }
 
-/// The notes of a text: five lines each, the last one signed. A torn note (a crash while writing) is left out
-/// wherever it stands: it was never acknowledged, and those after it count.
-fn notes(text: &str) -> impl Iterator<Item = &str> {
-    let mut starts = Vec::new();
-    let mut at = 0;
-    text.split_inclusive('\n').filter_map(move |line| {
-        starts.push(at);
-        at += line.len();
-        let first = starts.len().checked_sub(LINES)?;
-        Some(&text[starts[first]..at]).filter(|note| note.ends_with('\n') && checkpoint::is_whole(note))
-    })
-}
-
 /// Name, number, hash, an empty line, signature.
 const LINES: usize = 5;
+
+/// The notes of a text, `None` if it holds anything else. A torn note (a crash while writing) is left out
+/// wherever it stands: it was never acknowledged, and those after it count.
+fn notes(text: &str) -> Option<Vec<&str>> {
+    let mut ends = vec![0];
+    ends.extend(text.split_inclusive('\n').scan(0, |at, line| {
+        *at += line.len();
+        Some(*at)
+    }));
+    let lines = ends.len() - 1;
+    let whole = |at: usize| {
+        let note = text.get(ends[at]..*ends.get(at + LINES)?)?;
+        (note.ends_with('\n') && checkpoint::is_whole(note)).then_some(note)
+    };
+    let (mut notes, mut at, mut part) = (Vec::new(), 0, 0);
+    while at < lines {
+        if let Some(note) = whole(at) {
+            notes.push(note);
+            (at, part) = (at + LINES, 0);
+        } else {
+            part = torn(part, text[ends[at]..ends[at + 1]].trim_end_matches('\n'))?;
+            at += 1;
+        }
+    }
+    Some(notes)
+}
+
+/// Which line of a torn note may follow after `line` stood where line `part` may stand; `None` if no torn note
+/// has it there.
+fn torn(part: usize, line: &str) -> Option<usize> {
+    const NAME: &str = "medorder/";
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    let (fits, complete) = match part {
+        0 => {
+            (!line.is_empty() && (NAME.starts_with(line) || line.starts_with(NAME)), line.len() > NAME.len())
+        }
+        1 => (!line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()), true),
+        2 => (line.len() <= 44 && line.bytes().all(base64), line.len() == 44),
+        3 => (line.is_empty(), true),
+        // May end inside the dash, whose bytes were replaced when the text was read.
+        _ => ("\u{2014} medorder/".starts_with(line) || line.starts_with(['\u{2014}', '\u{fffd}']), false),
+    };
+    match (fits, complete) {
+        (true, true) => Some(part + 1),
+        (true, false) => Some(0),
+        // The one before was torn right at the end of a line, and this begins anew.
+        (false, _) if part > 0 => torn(0, line),
+        (false, _) => None,
+    }
+}
 
 /// The host's own place, by two functions: a database of its own, an object store, a witness.
 pub struct AnchorCallback<K, N> {
@@ -151,6 +197,22 @@ mod tests {
         let checkpoint =
             checkpoint::Checkpoint { generation: [1; 16], chain: chain.to_owned(), seq, hash: [2; 32] };
         checkpoint::Signer::new(&[3; 32]).sign(&checkpoint)
+    }
+
+    #[test]
+    fn another_file_is_refused_and_left_alone() {
+        let path = std::env::temp_dir().join(format!("medorder-anchor-other-{}", std::process::id()));
+        for other in ["medorder-root-v1 AAAA\n", "junk", "\n", "{}", "medorder/g/a\nx\nh\n\n\u{2014} s\n"] {
+            std::fs::write(&path, other).unwrap();
+            assert_eq!(AnchorFile::open(&path).unwrap_err().faults()[0].path, "anchor_file", "{other:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+        }
+        let garbled = note("a", 1).replace("\n1\n", "\none\n");
+        std::fs::write(&path, note("a", 1)).unwrap();
+        let anchor = AnchorFile::open(&path).unwrap();
+        std::fs::write(&path, garbled).unwrap();
+        assert_eq!(anchor.newest("a").unwrap_err().code(), ErrorCode::AuditBroken);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -44,12 +44,13 @@ impl Error {
     /// A [`ErrorCode::ValidationError`] that lists every fault.
     #[must_use]
     pub fn validation(faults: Vec<Fault>) -> Self {
-        let message = match faults.as_slice() {
-            [only] => Cow::Owned(format!("the request is invalid: {only}")),
-            many => Cow::Owned(format!("the request has {} faults", many.len())),
-        };
-        Self::new(ErrorCode::ValidationError, message)
-            .with(|details| details.errors = faults.iter().map(|fault| fault.bounded()).collect())
+        const SHOWN: usize = 8;
+        let faults: Vec<Fault> = faults.iter().map(Fault::bounded).collect();
+        let shown: Vec<String> = faults.iter().take(SHOWN).map(Fault::to_string).collect();
+        let more = faults.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("the request is invalid: {}{more}", shown.join("; "));
+        Self::new(ErrorCode::ValidationError, message).with(|details| details.errors = faults)
     }
 
     /// A [`ErrorCode::ValidationError`] with one fault.
@@ -98,11 +99,7 @@ impl Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code().name(), self.0.message)?;
-        for fault in self.faults() {
-            write!(f, "; {fault}")?;
-        }
-        Ok(())
+        write!(f, "{}: {}", self.code().name(), self.0.message)
     }
 }
 

@@ -39,7 +39,7 @@ pub use directory::CareDirectory;
 pub use error::{Details, Error, ErrorCode, ErrorKind, Fault, Result, Rule};
 #[cfg(any(test, feature = "test-util"))]
 pub use keys::TestKey;
-pub use keys::{CallbackKeys, EnvKey, KeyError, KeyFile, KeyProvider, generate_key_file};
+pub use keys::{CallbackKeys, EnvKey, KeyError, KeyFile, KeyProvider, Zeroizing, generate_key_file};
 pub use model::{
     AuditDetails, AuditRecord, BatchItem, BatchMode, Chain, CreateOrder, DeleteOrder, EventKind, FieldSet,
     IdempotencyKey, Insurance, InsuranceStatus, InsuranceVerification, Need, Order, OrderEvent, OrderFilter,
@@ -47,7 +47,7 @@ pub use model::{
     RoleName, Source, StatusChange, TerritoryId, Timestamp, TransitionOption, UserId, VerificationData, Why,
 };
 pub use phi::Phi;
-pub use service::{OrderService, Session, Subscription, Verdict};
+pub use service::{AuditFilter, OrderService, RelationshipFilter, Session, Subscription, Verdict};
 #[cfg(feature = "sqlite")]
 pub use storage::sqlite::Synchronous;
 pub use workflow::{Given, Workflow, WorkflowPolicy};

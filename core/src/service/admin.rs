@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::guard::{Session, busy, draft, seal_details};
+use super::guard::{Session, busy, draft, lacks, seal_details};
 use super::keyring::{AUDIT, DATA, Keyring};
 use super::verify::{Verdict, VerifyReport, summed};
 use super::{Core, ROUNDS, integrity};
@@ -371,7 +371,7 @@ impl Admin {
         } else if !self.actor.has_all_territories() {
             Error::new(ErrorCode::TerritoryMismatch, "an act on the whole database needs every territory")
         } else if !self.core.policy.allows(&self.actor, permission) {
-            Error::new(ErrorCode::AccessDenied, "the actor lacks the permission")
+            lacks(permission)
         } else {
             return Ok(());
         };

@@ -87,7 +87,7 @@ impl Session {
         } else if !self.actor.has_territory(&self.id) {
             Some((ErrorCode::TerritoryMismatch, "the actor has no access to this territory"))
         } else if !self.core.policy.allows(&self.actor, permission) {
-            Some((ErrorCode::AccessDenied, "the actor lacks the permission"))
+            return Err(self.deny(action, order, lacks(permission)).await);
         } else {
             None
         };
@@ -194,6 +194,11 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({})", self.id)
     }
+}
+
+/// What an actor without `permission` gets to hear.
+pub(super) fn lacks(permission: Permission) -> Error {
+    Error::new(ErrorCode::AccessDenied, format!("the actor lacks the permission {}", permission.name()))
 }
 
 fn denied(mut draft: EntryDraft) -> EntryDraft {

@@ -361,7 +361,7 @@ fn unless<T>(keep: bool) -> Op<T> {
 }
 
 pub(super) fn not_found() -> Error {
-    Error::new(ErrorCode::TerritoryNotFound, "the territory is not registered")
+    Error::new(ErrorCode::TerritoryNotFound, "the territory is not registered (admin.register_territory)")
 }
 
 fn no_key_row() -> Error {

@@ -55,7 +55,7 @@ pub(crate) fn item(base: &str, at: usize) -> String {
 /// The path of a member that nobody knows. Its name is the caller's text: what does not look like a name may
 /// be a value that was put in the wrong place.
 pub(crate) fn stranger(base: &str, name: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    let name = if name.len() <= 64 && !name.is_empty() && name.bytes().all(plain) { name } else { "?" };
+    let plain = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    let name = if name.len() <= 32 && !name.is_empty() && name.bytes().all(plain) { name } else { "?" };
     member(base, name)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode as Sqlite;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -73,9 +74,35 @@ pub(super) fn configure(conn: &Connection, options: &SqliteOptions) -> Result<()
                  PRAGMA fullfsync = ON;
                  PRAGMA checkpoint_fullfsync = ON;
                  PRAGMA trusted_schema = OFF;"
-            ))
+            ))?;
+            // Whoever writes the file could plant one that undoes what a commit has just acknowledged.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map(|_| ())
         })
         .map_err(|e| unavailable(&e))
+}
+
+/// The format that the table says must be the one that the file's header says.
+pub(super) fn expect_format(format: i64) -> Result<()> {
+    if format == i64::from(FORMAT) { Ok(()) } else { Err(unsupported()) }
+}
+
+/// True if the file has the tables and indexes of this format and nothing else, to the letter. What
+/// `ANALYZE` leaves is the operator's.
+pub(super) fn has_our_schema(conn: &Connection) -> rusqlite::Result<bool> {
+    const OBJECTS: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema \
+                           WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name";
+    let objects = |conn: &Connection| {
+        let mut statement = conn.prepare(OBJECTS)?;
+        let text = |row: &rusqlite::Row<'_>, n| row.get::<_, Option<String>>(n);
+        let rows = statement
+            .query_map([], |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?]))?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let ours = Connection::open_in_memory()?;
+    ours.execute_batch(INIT)?;
+    Ok(objects(conn)? == objects(&ours)?)
 }
 
 /// Writes schema, generation and first keys in one transaction; the loser of a race finds the winner's.

@@ -111,9 +111,8 @@ impl SqliteStorage {
             connect::configure(&first, &options)?;
         }
         // The first read makes the WAL exist, so that its identity can be remembered.
-        first
-            .query_row("SELECT format FROM meta", [], |row| row.get::<_, i64>(0))
-            .map_err(|e| unavailable(&e))?;
+        let format = first.query_row("SELECT format FROM meta", [], |row| row.get::<_, i64>(0));
+        connect::expect_format(format.map_err(|e| unavailable(&e))?)?;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             options,

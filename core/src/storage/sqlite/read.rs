@@ -146,6 +146,9 @@ pub(super) fn walk(
 
 /// Steps from one territory to the next by index, so that it costs a few look-ups a territory.
 pub(super) fn strays(conn: &Connection) -> Rows<bool> {
+    if !super::connect::has_our_schema(conn)? {
+        return Ok(true);
+    }
     Ok(conn
         .prepare_cached(
             "WITH RECURSIVE \

@@ -37,6 +37,8 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
             Sqlite::DatabaseCorrupt | Sqlite::NotADatabase => foreign(),
+            // Our statements are fixed, so a plain error is a table or a column that somebody took away.
+            Sqlite::Unknown if failure.extended_code == rusqlite::ffi::SQLITE_ERROR => foreign(),
             _ => Error::new(
                 ErrorCode::StorageUnavailable,
                 format!("the database answered with sqlite code {}", failure.extended_code),
