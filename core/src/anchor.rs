@@ -85,9 +85,18 @@ impl AnchorSink for AnchorFile {
         let notes = notes(&text).ok_or_else(|| {
             Error::new(ErrorCode::AuditBroken, "the anchor file holds something that is no checkpoint")
         })?;
-        let newest = notes.into_iter().rfind(|note| checkpoint::chain_of(note) == Some(chain));
+        let own: Vec<&str> =
+            notes.into_iter().filter(|note| checkpoint::chain_of(note) == Some(chain)).collect();
+        // Two processes may keep theirs out of order: the highest of the newest generation counts.
+        let name = own.last().and_then(|note| note.lines().next());
+        let newest = own.into_iter().filter(|note| note.lines().next() == name).max_by_key(|note| seq(note));
         Ok(newest.map(str::to_owned))
     }
+}
+
+/// The position that a note signs.
+fn seq(note: &str) -> Option<u64> {
+    note.lines().nth(1)?.parse().ok()
 }
 
 /// True if the file is empty or its last line is whole.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::guard::{Session, busy, draft, lacks, seal_details};
 use super::keyring::{AUDIT, DATA, Keyring};
-use super::verify::{Verdict, VerifyReport, summed};
+use super::report::{Verdict, VerifyReport};
+use super::verify::summed;
 use super::{Core, ROUNDS, integrity};
 use crate::access::Actor;
 use crate::audit::Action;
@@ -257,16 +258,25 @@ impl Admin {
             }
             // A provider that ignores its context would be refused at the next open: refuse it before.
             Keyring::check_row(&new, &provider, &self.core.background).await?;
-            if self.system(Action::ChangeRoot, "", vec![Write::ReplaceKeys { old, new }]).await? {
-                self.core.keyring.replace_provider(provider);
+            // Away from the caller, who may drop this call between the commit and the change of provider.
+            let (admin, next) = (self.clone(), Arc::clone(&provider));
+            let changed = self.core.background.offload(self.inline, async move {
+                let done =
+                    admin.system(Action::ChangeRoot, "", vec![Write::ReplaceKeys { old, new }]).await?;
+                if done {
+                    admin.core.keyring.replace_provider(next);
+                }
+                Ok(done)
+            });
+            if changed.await? {
                 return Ok(());
             }
         }
         Err(busy())
     }
 
-    /// Writes a `checkpoint` entry, then signs every chain's head, hands the notes to the anchor and returns
-    /// them. Nothing is signed unless every head is its chain's last entry and continues what the anchor has.
+    /// Writes a `checkpoint` entry, then signs the head of every chain that has moved since the anchor's newest
+    /// note, hands the notes to the anchor and returns them. Nothing is signed unless every head is its chain's last entry and continues what the anchor has.
     ///
     /// # Errors
     /// `AUDIT_BROKEN`, and as [`change_root`](Admin::change_root).
@@ -287,13 +297,7 @@ impl Admin {
         let report = self
             .core
             .background
-            .offload(self.inline, async move {
-                let mut chains = Vec::new();
-                for row in core.storage.territories().await? {
-                    chains.push(core.verify_chain(&row.chain, None).await?);
-                }
-                Ok(summed(chains))
-            })
+            .offload(self.inline, async move { core.verify_all().await.map(summed) })
             .await?;
         let system = report.chains.iter().find(|chain| chain.territory_id.is_empty());
         if system.is_some_and(|chain| chain.verdict == Verdict::Intact) {

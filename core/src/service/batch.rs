@@ -299,6 +299,9 @@ impl Group {
                 {
                     *territory = fresh;
                 }
+                if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done { .. })) {
+                    session.core.checkpoint_if_due();
+                }
                 (outcomes.into_iter(), None)
             }
             // An error of the commit is the error of every item in it.

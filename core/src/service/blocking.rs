@@ -7,7 +7,7 @@ use std::time::Duration;
 use pollster::block_on;
 
 use super::log::{AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage};
-use super::verify::VerifyReport;
+use super::report::VerifyReport;
 use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
 use crate::access::Actor;
 use crate::error::Result;

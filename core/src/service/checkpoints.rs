@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Core;
 use super::callback::DEADLINE;
 use crate::audit::chain::{genesis, verify_link};
-use crate::audit::{Checkpoint, Head, Signer, checkpoint};
+use crate::audit::{Checkpoint, Head, checkpoint};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Chain;
 use crate::storage::{EntryQuery, TerritoryRow, Unit, Write};
@@ -21,10 +21,13 @@ impl Core {
         let signer = self.keyring.signer(&self.background).await?;
         let generation = self.storage.meta().await?.generation;
         let mut due = Vec::new();
-        for row in self.storage.territories().await? {
+        for mut row in self.storage.territories().await? {
             if checked {
+                // The sink first: another process may sign a newer head between the two looks.
+                let newest = self.anchored(&row.chain, &signer.public_key()).await?;
+                row = self.head_row(&row.chain).await?;
                 self.check_head(&row).await?;
-                if self.check_anchor(&row, &generation, &signer).await? {
+                if self.check_anchor(&row, &generation, newest).await? {
                     continue;
                 }
             }
@@ -86,8 +89,13 @@ impl Core {
     }
 
     /// The sink's newest checkpoint must be a prefix of the chain; true if it is the head itself.
-    async fn check_anchor(&self, row: &TerritoryRow, generation: &[u8; 16], signer: &Signer) -> Result<bool> {
-        let Some(newest) = self.anchored(&row.chain, &signer.public_key()).await? else { return Ok(false) };
+    async fn check_anchor(
+        &self,
+        row: &TerritoryRow,
+        generation: &[u8; 16],
+        newest: Option<Checkpoint>,
+    ) -> Result<bool> {
+        let Some(newest) = newest else { return Ok(false) };
         if newest.generation != *generation || newest.seq > row.head.seq {
             return Err(broken("the database is older than its anchor", newest.seq));
         }

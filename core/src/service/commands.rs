@@ -17,6 +17,7 @@ use crate::phi::record::{self, RowView};
 use crate::storage::{IdempotencyRecord, OrderRow, OrderUpdate, Outcome, Unit, Write};
 use crate::wire::{CheckedChange, CheckedCreate, CheckedDelete, stored};
 use crate::workflow::{Given, Workflow};
+use zeroize::Zeroizing;
 
 /// A checked request that changes one order.
 #[derive(Clone, Copy)]
@@ -206,7 +207,7 @@ impl Session {
         self.core.check_relationship(territory, &request.patient_id, &request.provider_id).await?;
         let now = self.core.now();
         // One draw, cut into disjoint parts: id, order key, hedge of the wrap, hedge of the seal.
-        let random: [u8; 104] = self.core.env.random()?;
+        let random = Zeroizing::new(self.core.env.random::<104>()?);
         let id = OrderId::new(now.as_micros(), cut(&random, 0));
         let key = OrderKey::from_bytes(cut(&random, 8));
         let wrapped = territory.key.wrap(id.as_bytes(), &key, &cut(&random, 40))?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -14,12 +15,16 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{EventKind, OrderEvent, OrderId, OrderStatus, Permission, Timestamp};
 use crate::wire::stored;
 
+/// The least that a wait for the actor's expiry takes, so that a clock that stands still is no busy loop.
+const LOOK: Duration = Duration::from_millis(20);
 /// How many events a subscriber holds at most.
 const PAGE: usize = 256;
 
 /// Events of one order or of a whole territory, in the order of the log, from a position on. Nothing is lost
 /// and nothing comes twice within one subscription; a reader that resumes from a cursor may see an event again
 /// and tells by the cursor.
+///
+/// An event is as true as the log: that nobody forged an entry in the file is for `verify_audit` to say.
 pub struct Subscription {
     session: Session,
     order: Option<OrderId>,
@@ -114,7 +119,15 @@ impl Subscription {
                 continue;
             }
             let changed = self.changed.changed();
-            either(async { drop(changed.await) }, revoked).await;
+            let news = either(async { drop(changed.await) }, revoked);
+            match self.session.actor.expiry() {
+                None => news.await,
+                Some(expiry) => {
+                    let left = expiry.as_micros().saturating_sub(self.session.core.now().as_micros());
+                    let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).max(LOOK);
+                    self.session.core.background.within(left, news).await?;
+                }
+            }
         }
     }
 

@@ -72,7 +72,13 @@ impl Session {
         order: Option<OrderId>,
     ) -> Result<Arc<Territory>> {
         self.permit_on(permission, action, order).await?;
-        self.core.territory(&self.id).await
+        // A host's directory that forgot a territory must not make it unmanageable.
+        match permission {
+            Permission::AuditRead | Permission::DirectoryManage | Permission::KeysManage => {
+                self.core.keyring.territory(&self.id, &self.core.background).await
+            }
+            _ => self.core.territory(&self.id).await,
+        }
     }
 
     /// The same without the last: the territory need not exist.
@@ -113,7 +119,15 @@ impl Session {
             for _ in 0..super::ROUNDS {
                 let territory = match core.keyring.territory(&self.id, &core.background).await {
                     Ok(territory) => territory,
-                    Err(error) if error.code() == ErrorCode::TerritoryNotFound => break,
+                    // Not in service, or too damaged to link to: the denial is recorded all the same.
+                    Err(error)
+                        if matches!(
+                            error.code(),
+                            ErrorCode::TerritoryNotFound | ErrorCode::IntegrityViolation
+                        ) =>
+                    {
+                        break;
+                    }
                     Err(error) => return Err(error),
                 };
                 let mut unit = Unit::new(territory.chain.clone(), territory.epoch);
@@ -147,7 +161,7 @@ impl Session {
     /// The territory anew, after its epoch turned out to be over.
     pub(super) async fn refresh(&self) -> Result<Arc<Territory>> {
         self.core.stale(&Chain::Territory(self.id.clone())).await;
-        self.core.territory(&self.id).await
+        self.core.keyring.territory(&self.id, &self.core.background).await
     }
 
     /// Why an id is not there: in another territory, which is a denial, or nowhere.

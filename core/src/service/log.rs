@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::admin::Admin;
 use super::feed::event_status;
 use super::guard::{Session, busy};
-use super::keyring::Territory;
+use super::keyring::{Territory, not_found};
 use super::{Core, ROUNDS, integrity};
 use crate::audit::chain::Head;
 use crate::audit::{Action, AuditKeys, Entry};
@@ -98,6 +98,7 @@ impl Session {
     pub async fn export_audit(&self) -> Result<AuditExport> {
         let territory = self.enter(Permission::AuditRead, Action::Export, None).await?;
         self.core.system_entry(self, Action::Export, self.id.as_str()).await?;
+        let territory = self.current(territory).await?;
         let head = self.core.head_row(&territory.chain).await?.head;
         Ok(AuditExport { session: self.clone(), at: Head::genesis(self.id.as_str()), upto: head.seq })
     }
@@ -260,6 +261,9 @@ impl AuditExport {
             return Err(self.session.deny(Action::Export, None, error).await);
         }
         let chain = Chain::Territory(self.session.id.clone());
+        if !self.session.core.head_row(&chain).await?.active {
+            return Err(not_found());
+        }
         let query = EntryQuery { after: self.at.seq, upto: Some(self.upto), ..EntryQuery::default() };
         let entries = self.session.core.storage.entries(&chain, &query, 1_000).await?;
         if entries.is_empty() && self.at.seq < self.upto {

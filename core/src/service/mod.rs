@@ -16,6 +16,7 @@ mod list;
 mod log;
 mod opening;
 mod queries;
+mod report;
 mod verify;
 
 use std::fmt;
@@ -36,7 +37,7 @@ pub use self::guard::Session;
 pub use self::log::{
     AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage,
 };
-pub use self::verify::{BadRecord, ChainReport, Verdict, VerifyReport};
+pub use self::report::{BadRecord, ChainReport, Verdict, VerifyReport};
 
 use self::callback::{Background, DEADLINE};
 use self::committer::{Committer, Lot, closed};
@@ -199,7 +200,14 @@ impl Core {
 
     /// Starts a checkpoint in the background when one is due.
     fn committed(self: &Arc<Self>, outcome: Outcome) -> Outcome {
-        if self.anchor.is_some() && matches!(outcome, Outcome::Done { .. }) {
+        if matches!(outcome, Outcome::Done { .. }) {
+            self.checkpoint_if_due();
+        }
+        outcome
+    }
+
+    fn checkpoint_if_due(self: &Arc<Self>) {
+        if self.anchor.is_some() {
             let now = self.env.clock.now_micros();
             let last = self.checkpointed.load(Ordering::Relaxed);
             let due = now.saturating_sub(last) >= CHECKPOINT_EVERY.as_micros() as i64;
@@ -214,7 +222,6 @@ impl Core {
                 });
             }
         }
-        outcome
     }
 
     /// Asks the directory, or what it said before in this epoch.
@@ -285,16 +292,14 @@ impl Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let signed = match self.anchor {
-            Some(_) => self.checkpoint_all().await,
-            None => Ok(()),
-        };
         let core = Arc::clone(self);
+        // Away from the caller: a close that is dropped half way goes on.
         let closed = self.background.offload(false, async move {
+            let signed = if core.anchor.is_some() { core.checkpoint_all().await } else { Ok(()) };
             core.committer.close();
-            core.storage.close().await
+            core.storage.close().await.and(signed)
         });
-        closed.await.and(signed)
+        closed.await
     }
 }
 

@@ -96,7 +96,7 @@ impl Core {
     }
 
     /// True if `entry` really follows the one before it.
-    async fn links(&self, territory: &Territory, entry: &Entry) -> Result<bool> {
+    pub(super) async fn links(&self, territory: &Territory, entry: &Entry) -> Result<bool> {
         let before = if entry.seq <= 1 {
             Head::genesis(territory.id.as_str())
         } else {

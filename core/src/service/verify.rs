@@ -1,15 +1,14 @@
 //! `verify_audit`: recomputes everything from stored bytes and says which of four things is true.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-use serde::Serialize;
 
 use super::Core;
 use super::guard::Session;
 use super::keyring::{self, Territory};
 use super::opening;
+use super::report::{BadRecord, ChainReport, Verdict, VerifyReport};
 use crate::audit::chain::{Head, verify_link};
 use crate::audit::{Action, AuditKeys, Checkpoint, Entry, checkpoint};
 use crate::error::{Error, ErrorCode, Result};
@@ -21,91 +20,6 @@ use crate::wire::stored;
 /// How many entries or rows are read at a time.
 const PAGE: usize = 1_000;
 
-/// What verification found, the worst last to be believed: the first of these that applies is the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Somebody changed, added or removed a record.
-    Tampered,
-    /// The newest entries are gone.
-    Truncated,
-    /// All is consistent, but older than the checkpoint, or of another generation.
-    RolledBack,
-    /// Every record is what this library wrote, and nothing is missing.
-    Intact,
-}
-
-impl Verdict {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tampered => "tampered",
-            Self::Truncated => "truncated",
-            Self::RolledBack => "rolled_back",
-            Self::Intact => "intact",
-        }
-    }
-
-    /// The exit code of a command line: 0, 2, 3, 4; 1 is for "could not run".
-    #[must_use]
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Intact => 0,
-            Self::Tampered => 2,
-            Self::Truncated => 3,
-            Self::RolledBack => 4,
-        }
-    }
-}
-
-/// The answer of `verify_audit`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// The first that applies, over all chains.
-    pub verdict: Verdict,
-    /// True if every chain was compared with a checkpoint from outside the database. Without one a database
-    /// that was put back as a whole cannot be told from the true one.
-    pub anchored: bool,
-    /// One report a chain.
-    pub chains: Vec<ChainReport>,
-}
-
-/// What is true of one chain and its orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ChainReport {
-    /// The territory, or empty for the system chain.
-    pub territory_id: String,
-    /// What was found.
-    pub verdict: Verdict,
-    /// True if it was compared with a checkpoint from outside the database.
-    pub anchored: bool,
-    /// How many entries hold.
-    pub entries: u64,
-    /// How many order rows were compared with their entries.
-    pub orders: u64,
-    /// The first record that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_bad: Option<BadRecord>,
-}
-
-/// Where the first fault is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct BadRecord {
-    /// The position in the chain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seq: Option<u64>,
-    /// The order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_id: Option<String>,
-    /// What is wrong with it.
-    pub what: &'static str,
-}
-
 impl Session {
     /// Verifies this territory's chain and its orders: every hash, MAC and link, every row MAC against its
     /// newest entry, every key row. With `checkpoint` (a signed note) or an anchor it also tells a database
@@ -116,11 +30,12 @@ impl Session {
     /// `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`,
     /// `OUTCOME_UNKNOWN`, `CLOSED`. What is wrong with the data is no error but the report.
     pub async fn verify_audit(&self, checkpoint: Option<&str>) -> Result<VerifyReport> {
+        self.permit(Permission::AuditRead, Action::Verify).await?;
         // The chain itself is in question, so a territory that does not load is judged, not refused.
-        if let Err(error) = self.enter(Permission::AuditRead, Action::Verify, None).await
-            && error.code() != ErrorCode::IntegrityViolation
-        {
-            return Err(error);
+        match self.core.keyring.territory(&self.id, &self.core.background).await {
+            Ok(territory) => drop(self.current(territory).await?),
+            Err(error) if error.code() == ErrorCode::IntegrityViolation => {}
+            Err(error) => return Err(error),
         }
         let chain = Chain::Territory(self.id.clone());
         let core = Arc::clone(&self.core);
@@ -190,24 +105,48 @@ impl Core {
         }
     }
 
-    /// Verifies one chain and, for a territory, its orders.
-    pub(super) async fn verify_chain(&self, chain: &Chain, given: Option<Checkpoint>) -> Result<ChainReport> {
-        let mut anchors: Vec<Checkpoint> = given.into_iter().collect();
+    /// Every chain there is or was: the system's, those with a head row, those with keys. One that has keys
+    /// alone is a registration that was cut short, unless the anchor knows it.
+    pub(super) async fn verify_all(&self) -> Result<Vec<ChainReport>> {
+        let mut chains = BTreeSet::from([Chain::System]);
+        chains.extend(self.storage.territories().await?.into_iter().map(|row| row.chain));
+        let mut reports = Vec::with_capacity(chains.len());
+        for chain in &chains {
+            reports.push(self.verify_chain(chain, None).await?);
+        }
+        for key in self.storage.all_keys().await? {
+            let Ok(chain) = Chain::parse(&key.territory) else { continue };
+            if !chains.contains(&chain) && self.storage.territory(&chain).await?.is_none() {
+                let report = self.verify_chain(&chain, None).await?;
+                if report.anchored {
+                    reports.push(report);
+                }
+                chains.insert(chain);
+            }
+        }
+        Ok(reports)
+    }
+
+    async fn anchors_and_keys(&self, chain: &Chain, anchors: &mut Vec<Checkpoint>) -> Result<Arc<AuditKeys>> {
         if self.anchor.is_some() {
             let key = self.keyring.signer(&self.background).await?.public_key();
             anchors.extend(self.anchored(chain, &key).await?);
         }
-        let anchored = !anchors.is_empty();
-        let fresh = self.keyring.audit_keys(chain, &self.background).await;
+        self.keyring.audit_keys(chain, &self.background).await
+    }
+
+    /// Verifies one chain and, for a territory, its orders.
+    pub(super) async fn verify_chain(&self, chain: &Chain, given: Option<Checkpoint>) -> Result<ChainReport> {
         let mut report = ChainReport {
             territory_id: chain.as_str().to_owned(),
             verdict: Verdict::Tampered,
-            anchored,
+            anchored: false,
             entries: 0,
             orders: 0,
             first_bad: None,
         };
-        let keys = match fresh {
+        let mut anchors: Vec<Checkpoint> = given.into_iter().collect();
+        let keys = match self.anchors_and_keys(chain, &mut anchors).await {
             Ok(keys) => keys,
             Err(error) if error.code() == ErrorCode::IntegrityViolation => {
                 report.first_bad = Some(bad("a key row is missing or does not open"));
@@ -215,6 +154,7 @@ impl Core {
             }
             Err(error) => return Err(error),
         };
+        report.anchored = !anchors.is_empty();
         let mut judge = Judge {
             core: self,
             chain,
@@ -231,6 +171,10 @@ impl Core {
             // A stored value that can't even be read was written by somebody else.
             Err(error) if error.code() == ErrorCode::IntegrityViolation => {
                 judge.tampered.get_or_insert(bad("a stored row cannot be read"));
+                None
+            }
+            Err(error) if error.code() == ErrorCode::TerritoryNotFound => {
+                judge.tampered.get_or_insert(bad("a head row is missing"));
                 None
             }
             Err(error) => return Err(error),
@@ -444,10 +388,12 @@ impl Judge<'_> {
         } else {
             let newer =
                 self.core.storage.changes(&territory.id, row.order_id, row.version - 1, 1).await?.pop();
-            newer
-                .filter(|entry| entry.seq > head && entry.body.row_version == row.version)
-                .filter(|entry| self.keys.mac(&entry.hash) == entry.mac)
-                .map(|entry| (entry.body.row_mac, entry.body.action == Action::Delete.name()))
+            match newer.filter(|entry| entry.seq > head && entry.body.row_version == row.version) {
+                Some(entry) if self.core.links(territory, &entry).await? => {
+                    Some((entry.body.row_mac, entry.body.action == Action::Delete.name()))
+                }
+                _ => None,
+            }
         };
         Ok(match expected {
             None => Some((true, "an order row is newer than its entries")),

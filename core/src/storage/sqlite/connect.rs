@@ -33,7 +33,9 @@ pub(super) fn inspect(path: &Path, options: &SqliteOptions) -> Result<(Connectio
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)
         .map_err(|_| Error::new(ErrorCode::StorageUnavailable, "the database file cannot be opened"))?;
-    conn.busy_timeout(BUSY).map_err(|e| unavailable(&e))?;
+    // A file that is refused stays as it is, its write-ahead log too.
+    let keep = |conn: &Connection, on| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on);
+    conn.busy_timeout(BUSY).and_then(|()| keep(&conn, true)).map_err(|e| unavailable(&e))?;
     // One snapshot: another process may be making the database just now, and half of what it writes would look
     // like a foreign file.
     let found = (|| {
@@ -48,11 +50,13 @@ pub(super) fn inspect(path: &Path, options: &SqliteOptions) -> Result<(Connectio
         e if e.code() == ErrorCode::IntegrityViolation => unsupported(),
         e => e,
     })?;
-    match found {
-        (APPLICATION_ID, FORMAT, _) => Ok((conn, Found::Ours)),
-        (0, 0, 0) if options.create => Ok((conn, Found::Empty)),
-        _ => Err(unsupported()),
-    }
+    let found = match found {
+        (APPLICATION_ID, FORMAT, _) => Found::Ours,
+        (0, 0, 0) if options.create => Found::Empty,
+        _ => return Err(unsupported()),
+    };
+    keep(&conn, false).map_err(|e| unavailable(&e))?;
+    Ok((conn, found))
 }
 
 /// Sets up a connection for use. Every connection of one database gets the same settings.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
 
 use super::connect::FileGuard;
 use super::rows::unavailable;
@@ -32,6 +32,8 @@ pub(super) struct Maintenance {
 impl Maintenance {
     pub(super) fn start(shared: &Arc<Shared>) -> Result<Self> {
         let conn = connect::connect(&shared.path, &shared.options)?;
+        // A truncation holds the write lock while it waits for readers: it must not wait, but try again later.
+        conn.busy_timeout(Duration::ZERO).map_err(|e| unavailable(&e))?;
         let weak = Arc::downgrade(shared);
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::Builder::new()
@@ -113,8 +115,9 @@ impl Watch {
                 self.since_truncated = 0;
                 shared.wal_pages.store(0, Ordering::Relaxed);
                 self.dirty = false;
-            } else if wipe {
-                shared.wipe_wal.store(true, Ordering::Relaxed);
+            } else {
+                (self.since_truncated, self.idle) = (0, 0);
+                shared.wipe_wal.fetch_or(wipe, Ordering::Relaxed);
             }
         } else if shared.wal_pages.load(Ordering::Relaxed) >= PASSIVE_PAGES {
             shared.wal_pages.store(0, Ordering::Relaxed);
@@ -140,11 +143,18 @@ pub(super) fn backup(shared: &Shared, path: &Path) -> Result<()> {
     let file = open.open(path).map_err(failed)?;
     let copied = (|| {
         let source = connect::connect(&shared.path, &shared.options)?;
-        let mut target = Connection::open(path).map_err(|e| unavailable(&e))?;
+        // Without SQLITE_OPEN_URI: a path is taken literally.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut target = Connection::open_with_flags(path, flags).map_err(|e| unavailable(&e))?;
         {
             let backup = Backup::new(&source, &mut target).map_err(|e| unavailable(&e))?;
             // All pages in one step: one snapshot, and writers are not kept waiting in WAL mode.
-            backup.step(-1).map_err(|e| unavailable(&e))?;
+            if !matches!(backup.step(-1).map_err(|e| unavailable(&e))?, StepResult::Done) {
+                return Err(Error::new(
+                    ErrorCode::StorageUnavailable,
+                    "the database was too busy to be copied",
+                ));
+            }
         }
         target.close().map_err(|(_, e)| unavailable(&e))?;
         file.sync_all().map_err(failed)

@@ -248,7 +248,9 @@ impl Shared {
         };
         let conn = connect::connect(&self.path, &self.options).map_err(|_| unknown())?;
         let found = (|| {
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+            if !maintenance::truncate_wal(&conn) {
+                return Ok(None);
+            }
             let mut found = 0;
             for mark in marks {
                 let hash: Option<[u8; 32]> = conn
@@ -256,9 +258,9 @@ impl Shared {
                     .optional()?;
                 found += usize::from(hash == Some(mark.hash));
             }
-            Ok::<usize, rusqlite::Error>(found)
-        })()
-        .map_err(|_| unknown())?;
+            Ok::<Option<usize>, rusqlite::Error>(Some(found))
+        })();
+        let found = found.ok().flatten().ok_or_else(unknown)?;
         *lock(&self.guard) = Some(FileGuard::new(&self.path).map_err(|_| unknown())?);
         *writer = Some(Writer::new(conn));
         if marks.is_empty() || found != marks.len() {

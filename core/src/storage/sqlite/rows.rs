@@ -21,6 +21,43 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
+impl Trouble {
+    /// True if the fault lies in the rows of one unit, so that the others of its group may go on without it:
+    /// a constraint that refuses it, or a row that this library did not write.
+    pub(super) fn is_of_one_unit(&self) -> bool {
+        match self {
+            Self::Foreign => true,
+            Self::Sqlite(error) => {
+                is_constraint(error) || unavailable(error).code() == ErrorCode::IntegrityViolation
+            }
+        }
+    }
+}
+
+/// Why a group is rolled back.
+pub(super) enum Abort {
+    Row(Trouble),
+    Linker(Error),
+}
+
+impl From<Trouble> for Abort {
+    fn from(trouble: Trouble) -> Self {
+        Self::Row(trouble)
+    }
+}
+
+impl From<rusqlite::Error> for Abort {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Row(Trouble::Sqlite(error))
+    }
+}
+
+impl From<Error> for Abort {
+    fn from(error: Error) -> Self {
+        Self::Linker(error)
+    }
+}
+
 pub(super) type Rows<T> = std::result::Result<T, Trouble>;
 
 impl From<Trouble> for Error {
@@ -50,7 +87,7 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> Error {
 }
 
 /// True for a failed constraint: the database refuses a row that disagrees with its entries.
-pub(super) fn is_constraint(error: &rusqlite::Error) -> bool {
+fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(Sqlite::ConstraintViolation)
 }
 

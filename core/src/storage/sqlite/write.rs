@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{self, Rows, Trouble, entry_pk, is_constraint, signed, unavailable};
+use super::rows::{self, Abort, Rows, entry_pk, signed, unavailable};
 use crate::audit::chain::Place;
 use crate::audit::{EntryDraft, Head};
 use crate::error::{Error, ErrorCode, Result};
@@ -57,6 +57,11 @@ impl Writer {
     }
 
     fn attempt(&mut self, units: &[Unit], linker: &dyn Linker) -> Result<Vec<Outcome>, Failure> {
+        if !self.conn.is_autocommit() {
+            // A panic left its transaction open, and with it the lock against everybody.
+            let _ = self.run("ROLLBACK");
+            self.heads.clear();
+        }
         self.run("BEGIN IMMEDIATE").map_err(|e| Failure::Nothing(unavailable(&e)))?;
         let applied = self.apply_all(units, linker);
         let (outcomes, touched, marks) = match applied {
@@ -65,7 +70,7 @@ impl Writer {
                 // A failed ROLLBACK leaves no transaction either: SQLite has rolled back by itself.
                 let _ = self.run("ROLLBACK");
                 return Err(match trouble {
-                    Abort::Row(Trouble::Sqlite(e)) if is_constraint(&e) => Failure::Constraint,
+                    Abort::Row(trouble) if trouble.is_of_one_unit() => Failure::Constraint,
                     Abort::Row(trouble) => Failure::Nothing(trouble.into()),
                     Abort::Linker(error) => Failure::Nothing(error),
                 });
@@ -472,29 +477,5 @@ impl Writer {
 
     fn run(&self, sql: &'static str) -> rusqlite::Result<()> {
         self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
-    }
-}
-
-/// Why a group is rolled back.
-enum Abort {
-    Row(Trouble),
-    Linker(Error),
-}
-
-impl From<Trouble> for Abort {
-    fn from(trouble: Trouble) -> Self {
-        Self::Row(trouble)
-    }
-}
-
-impl From<rusqlite::Error> for Abort {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Row(Trouble::Sqlite(error))
-    }
-}
-
-impl From<Error> for Abort {
-    fn from(error: Error) -> Self {
-        Self::Linker(error)
     }
 }
