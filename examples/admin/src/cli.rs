@@ -11,7 +11,7 @@ Of restore: the same, for a backup that is not intact.";
 
 const IMPORT: &str = "\
 Members of a line: territory_id, patient_id, provider_id, service_type, diagnosis_codes (may be []) and \
-source_id (or idempotency_key) are required; notes, insurance and the other members of a create request may be \
+source_id (or idempotency_key) are required; notes and insurance may be \
 there; authored_on and source_status are dropped. Territories and relationships must be registered before: \
 register --from-ndjson FILE.";
 
