@@ -6,6 +6,10 @@ use crate::model::{PatientId, ProviderId, TerritoryId};
 /// The hospital's own directory. Without one, the service asks the registry in its database, which
 /// `admin.register_territory` and `admin.register_relationship` fill.
 ///
+/// With a directory of the host, too, each territory must be registered once with `admin.register_territory`:
+/// that makes its keys and its audit chain. Until then its orders are refused with `TERRITORY_NOT_FOUND`,
+/// whatever the directory says. Relationships need no registration then.
+///
 /// There is no permissive default. A host that checks upstream says so in two lines:
 ///
 /// ```

@@ -7,10 +7,9 @@
 //!
 //! Reads top down. Ends with an error as soon as something is not as it says.
 
-#![expect(clippy::print_stdout, reason = "an example talks to its terminal")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +21,11 @@ use medorder::{
     generate_key_file, wire,
 };
 use serde_json::Value;
+
+/// Prints a line, and fails where `println!` panics.
+macro_rules! say {
+    ($($text:tt)*) => { writeln!(io::stdout(), $($text)*)? };
+}
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -41,11 +45,23 @@ struct Line {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    match tour().await {
+        // Whoever read along has seen enough: `quickstart | head`.
+        Err(error) if is_broken_pipe(&*error) => Ok(()),
+        done => done,
+    }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn tour() -> Result<()> {
     let default = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/orders.ndjson"));
     let file = std::env::args_os().nth(1).map_or(default, PathBuf::from);
     let lines = std::fs::read_to_string(file)?.lines().map(read).collect::<Result<Vec<_>>>()?;
 
-    heading("1. A key and a database");
+    heading("1. A key and a database")?;
     let folder = tempfile::tempdir()?;
     let [db, key, anchor] = ["orders.db", "root.key", "anchor.txt"].map(|name| folder.path().join(name));
     generate_key_file(&key)?; // 0600; whoever loses this file loses the data
@@ -53,9 +69,9 @@ async fn main() -> Result<()> {
         .anchor(AnchorFile::open(&anchor)?) // signed checkpoints, outside the database
         .open()
         .await?;
-    println!("opened orders.db under root.key in a folder that goes away");
+    say!("opened orders.db under root.key in a folder that goes away");
 
-    heading("2. Who may order for whom");
+    heading("2. Who may order for whom")?;
     let admin = service.admin(person("u-admin", [role::administrator(), role::auditor()])?);
     let pairs: BTreeSet<_> = lines.iter().map(|l| (&l.territory, &l.patient, &l.provider)).collect();
     let territories: BTreeSet<_> = lines.iter().map(|line| line.territory.clone()).collect();
@@ -65,9 +81,9 @@ async fn main() -> Result<()> {
     for (territory, patient, provider) in &pairs {
         admin.register_relationship(territory, &patient.parse()?, &provider.parse()?).await?;
     }
-    println!("registered {} territories and {} relationships", territories.len(), pairs.len());
+    say!("registered {} territories and {} relationships", territories.len(), pairs.len());
 
-    heading("3. Every order of the file");
+    heading("3. Every order of the file")?;
     let secrets: BTreeSet<String> = lines.iter().flat_map(|line| line.secrets.iter().cloned()).collect();
     let total = lines.len();
     let bar = ProgressBar::new(total as u64)
@@ -93,9 +109,9 @@ async fn main() -> Result<()> {
     }
     bar.finish_and_clear();
     let seconds = bar.elapsed().as_secs_f64();
-    println!("created {total} orders in {seconds:.2} s, each sealed, audited and durable");
+    say!("created {total} orders in {seconds:.2} s, each sealed, audited and durable");
 
-    heading("4. The work on some of them, watched live");
+    heading("4. The work on some of them, watched live")?;
     let (territory, ids) = created.iter().max_by_key(|(_, ids)| ids.len()).ok_or("the file has no orders")?;
     let payer = service.session(person("u-payer", [role::verifier()])?, territory.clone());
     let ward = service.session(person("u-ward", [role::fulfiller()])?, territory.clone());
@@ -108,9 +124,9 @@ async fn main() -> Result<()> {
             let from = event.old_status.map_or("-", OrderStatus::name);
             let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             let (id, to) = (event.order_id, style(event.new_status.name()).green());
-            println!("{} {id} {from} -> {to}{reason}", style("event").cyan());
+            say!("{} {id} {from} -> {to}{reason}", style("event").cyan());
         }
-        Ok::<(), medorder::Error>(())
+        Ok::<(), Box<dyn Error + Send + Sync>>(())
     });
     for (id, change) in plan {
         let verifies = matches!(change.0, OrderStatus::Verified | OrderStatus::Rejected);
@@ -118,36 +134,36 @@ async fn main() -> Result<()> {
         session.update_status(id, change.1).await?;
     }
     tokio::time::timeout(LIMIT, watcher).await???;
-    println!("{count} changes, {count} events");
+    say!("{count} changes, {count} events");
 
-    heading("5. The same order, seen by two roles");
+    heading("5. The same order, seen by two roles")?;
     let desk = service.session(person("u-desk", [role::requester()])?, territory.clone());
     let masked = ward.order(ids[0], None).await?;
-    show("a fulfiller sees", &masked);
+    show("a fulfiller sees", &masked)?;
     expect(masked.insurance.is_none() && !masked.withheld.is_empty(), "some fields are withheld")?;
     let whole = desk.order(ids[0], None).await?;
-    show("a requester sees", &whole);
+    show("a requester sees", &whole)?;
     expect(whole.withheld.is_empty(), "a requester sees everything")?;
 
-    heading("6. Who saw this patient's data");
+    heading("6. Who saw this patient's data")?;
     let auditor = service.session(person("u-auditor", [role::auditor()])?, territory.clone());
     let disclosures = auditor.disclosures(&whole.patient_id, 0, 100).await?.records;
     for record in &disclosures {
         let (who, fields) = (&record.user_id, record.fields.names().join(", "));
-        println!("{} {who} for {}: {fields}", record.timestamp, record.purpose);
+        say!("{} {who} for {}: {fields}", record.timestamp, record.purpose);
     }
     expect(disclosures.len() == 2, "both views of step 5 are on record")?;
 
-    heading("7. Is the record whole?");
+    heading("7. Is the record whole?")?;
     admin.checkpoint().await?; // the anchor gets the heads signed, so a database that was put back would show
     let report = admin.verify_audit().await?;
     let (entries, orders) =
         report.chains.iter().fold((0, 0), |sum, chain| (sum.0 + chain.entries, sum.1 + chain.orders));
     let verdict = style(report.verdict.name()).green().bold();
-    println!("{entries} audit entries, {orders} orders, anchored: {}: {verdict}", report.anchored);
+    say!("{entries} audit entries, {orders} orders, anchored: {}: {verdict}", report.anchored);
     expect(report.verdict == Verdict::Intact && orders == total as u64, "the audit is intact")?;
 
-    heading("8. What the closed file shows");
+    heading("8. What the closed file shows")?;
     service.close().await?;
     let mut bytes = std::fs::read(&db)?;
     for beside in ["orders.db-wal", "orders.db-shm"] {
@@ -157,9 +173,9 @@ async fn main() -> Result<()> {
     let text = String::from_utf8_lossy(&bytes);
     expect(text.contains(whole.patient_id.as_str()), "the search finds what is not encrypted")?;
     let found = secrets.iter().filter(|secret| text.contains(secret.as_str())).count();
-    println!("orders.db, {} KiB: {} texts searched, {found} found", bytes.len() / 1024, secrets.len());
+    say!("orders.db, {} KiB: {} texts searched, {found} found", bytes.len() / 1024, secrets.len());
     expect(found == 0, "the file holds no plaintext")?;
-    println!("\n{}", style("All as expected.").green().bold());
+    say!("\n{}", style("All as expected.").green().bold());
     Ok(())
 }
 
@@ -218,8 +234,8 @@ fn read(line: &str) -> Result<Line> {
 }
 
 /// Prints an order. Reading a `Phi` is always a visible act: `expose`.
-fn show(title: &str, order: &Order) {
-    println!("{} {} version {} {}", style(title).bold(), order.id, order.version, order.status.name());
+fn show(title: &str, order: &Order) -> Result<()> {
+    say!("{} {} version {} {}", style(title).bold(), order.id, order.version, order.status.name());
     let text = |value: &Option<Phi<String>>| value.as_ref().map(|v| v.expose().replace('\n', "\n    "));
     for field in PhiField::ALL.iter().copied() {
         let value = match field {
@@ -233,12 +249,14 @@ fn show(title: &str, order: &Order) {
                 .map(|i| format!("{}, {}", i.expose().carrier, i.expose().policy_number)),
             _ => order.insurance_verification.as_ref().map(|v| v.expose().verification_method.clone()),
         };
-        println!("  {:23} {}", field.name(), value.unwrap_or_else(|| "-".to_owned()));
+        say!("  {:23} {}", field.name(), value.unwrap_or_else(|| "-".to_owned()));
     }
+    Ok(())
 }
 
-fn heading(text: &str) {
-    println!("\n{}", style(text).bold().underlined());
+fn heading(text: &str) -> Result<()> {
+    say!("\n{}", style(text).bold().underlined());
+    Ok(())
 }
 
 fn expect(holds: bool, what: &str) -> Result<()> {

@@ -1,4 +1,15 @@
-//! The names of the five standard roles.
+//! The names of the five standard roles, and what [`AccessPolicy::default`](super::AccessPolicy) grants them:
+//!
+//! | role | permissions | encrypted fields it sees |
+//! |---|---|---|
+//! | [`requester`] | `order.create`, `order.view` | all five |
+//! | [`verifier`] | `order.view`, `order.verify` | `service_type`, `diagnosis_codes`, `insurance`, `insurance_verification` |
+//! | [`fulfiller`] | `order.view`, `order.fulfil`, `order.cancel` | `service_type`, `diagnosis_codes`, `notes` |
+//! | [`auditor`] | `audit.read` | none |
+//! | [`administrator`] | `order.delete`, `directory.manage`, `keys.manage` | none |
+//!
+//! Roles add up: an actor with two of them may do and see what either grants. A field that none of them may see
+//! is withheld from the order, and its name stands in `withheld`.
 
 use crate::model::RoleName;
 

@@ -71,14 +71,33 @@ type Unwrap = dyn Fn(&[u8], &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyError> + Se
 /// A key provider made of two functions of the host, for AWS KMS, Vault or an HSM.
 ///
 /// ```
-/// use medorder::{CallbackKeys, KeyError, KeyProvider};
+/// use std::sync::{Arc, Mutex};
 ///
-/// let kms = CallbackKeys::new(
-///     |_key, _context| Err(KeyError::Unavailable),
-///     |_blob, _context| Err(KeyError::Refused),
+/// use medorder::{CallbackKeys, KeyError, KeyProvider, keys::Zeroizing};
+///
+/// // Stands for the machine that keeps keys: a blob is the number of what it keeps.
+/// type Kept = (Vec<u8>, [u8; 32]);
+/// let hsm = Arc::new(Mutex::new(Vec::<Kept>::new()));
+/// let asked = Arc::clone(&hsm);
+/// let keys = CallbackKeys::new(
+///     move |key, context| {
+///         let mut kept = hsm.lock().map_err(|_| KeyError::Unavailable)?;
+///         kept.push((context.to_vec(), *key));
+///         Ok((kept.len() as u64 - 1).to_be_bytes().to_vec())
+///     },
+///     move |blob, context| {
+///         let kept = asked.lock().map_err(|_| KeyError::Unavailable)?;
+///         let number = u64::from_be_bytes(blob.try_into().map_err(|_| KeyError::Refused)?);
+///         match kept.get(number as usize) {
+///             Some((bound, key)) if bound == context => Ok(Zeroizing::new(*key)),
+///             _ => Err(KeyError::Refused),
+///         }
+///     },
 /// );
-/// assert_eq!(kms.wrap(&[0; 32], b"context"), Err(KeyError::Unavailable));
-/// assert!(!kms.is_local());
+/// let blob = keys.wrap(&[7; 32], b"context")?;
+/// assert_eq!(*keys.unwrap(&blob, b"context")?, [7; 32]);
+/// assert_eq!(keys.unwrap(&blob, b"another").unwrap_err(), KeyError::Refused);
+/// # Ok::<(), KeyError>(())
 /// ```
 pub struct CallbackKeys {
     wrap: Box<Wrap>,

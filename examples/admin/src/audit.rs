@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use medorder::service::{ExportedEntry, VerifyReport};
+use medorder::service::{ChainReport, ExportedEntry, VerifyReport};
 use medorder::{Error, ErrorCode, PatientId, Result, Verdict};
 
 use crate::cli::{Database, Format};
 use crate::connect::{
-    administrator, auditor, create_private, file_error, open, open_beside, territories, with,
+    administrator, anchor_exists, auditor, create_private, file_error, open_beside, territories, with,
 };
+use crate::lines::Members;
+use crate::notes::Notes;
+use crate::terminal::{closed, say, tell};
 
 /// How many entries a page of disclosures holds.
 const PAGE: usize = 500;
@@ -18,12 +21,12 @@ const PAGE: usize = 500;
 pub(crate) async fn checkpoint(database: &Database) -> Result<()> {
     let actor = administrator(&database.access)?;
     let notes = with(database, async |service| service.admin(actor).checkpoint().await).await?;
-    notes.iter().for_each(|note| print!("{note}"));
-    eprintln!("signed {} chains", notes.len());
+    notes.iter().for_each(|note| say!("{}", note.strip_suffix('\n').unwrap_or(note)));
+    tell!("signed {} chains", notes.len());
     Ok(())
 }
 
-/// The exit code says what was found.
+/// The exit code says what was found. The anchor, and a file of notes, is read and never written.
 pub(crate) async fn verify(
     database: &Database,
     territory: Option<&str>,
@@ -31,10 +34,15 @@ pub(crate) async fn verify(
 ) -> Result<u8> {
     let actor = auditor(&database.access)?;
     let territory = territory.map(str::parse).transpose()?;
-    let service = match checkpoint {
-        Some(notes) => open_beside(database, notes).await?,
-        None => open(&database.db, &database.access).await?,
-    };
+    let beside = checkpoint.or(database.access.anchor.as_deref());
+    let notes = beside.map(Notes::read).transpose()?;
+    if let (Some(path), Some(notes)) = (checkpoint, &notes)
+        && notes.is_empty()
+    {
+        let message = format!("--checkpoint {} holds no whole note of `checkpoint`", path.display());
+        return Err(Error::new(ErrorCode::ValidationError, message));
+    }
+    let service = open_beside(&database.db, &database.access, notes).await?;
     let report = match territory {
         Some(territory) => service.session(actor, territory).verify_audit(None).await,
         None => service.admin(actor).verify_audit().await,
@@ -42,31 +50,55 @@ pub(crate) async fn verify(
     let closed = service.close().await;
     let report = report?;
     print_report(&report);
-    // A close signs a last checkpoint. Notes that are only read take none, and of a database that is not
-    // intact the engine signs none: neither is news after the verdict.
-    if report.verdict == Verdict::Intact && checkpoint.is_none() {
-        closed?;
+    if report.verdict != Verdict::Intact {
+        return Ok(report.verdict.exit_code());
     }
-    Ok(report.verdict.exit_code())
+    // Beside an anchor a close looks at every chain, also at those that nobody asked about.
+    closed.or_else(|error| match error.code() {
+        ErrorCode::AuditBroken if beside.is_some() => Ok(()),
+        _ => Err(error),
+    })?;
+    match beside {
+        Some(path) if !report.anchored => {
+            let missing = report.chains.iter().filter(|chain| !chain.anchored).map(name);
+            let missing = missing.collect::<Vec<_>>().join(", ");
+            tell!("not compared: {} holds no checkpoint of {missing}", path.display());
+            Ok(UNCOMPARED)
+        }
+        _ => Ok(0),
+    }
 }
 
-fn print_report(report: &VerifyReport) {
+/// An intact record that was to be compared and was not.
+const UNCOMPARED: u8 = 1;
+
+fn name(chain: &ChainReport) -> &str {
+    if chain.territory_id.is_empty() { "(system)" } else { &chain.territory_id }
+}
+
+pub(crate) fn print_report(report: &VerifyReport) {
     for chain in &report.chains {
-        let name = if chain.territory_id.is_empty() { "(system)" } else { &chain.territory_id };
+        let name = name(chain);
         let (verdict, entries, orders) = (chain.verdict.name(), chain.entries, chain.orders);
-        println!("{name}: {verdict}, {entries} entries, {orders} orders");
+        say!("{name}: {verdict}, {entries} entries, {orders} orders");
         if let Some(bad) = &chain.first_bad {
-            let seq = bad.seq.map(|seq| format!(" entry {seq}")).unwrap_or_default();
-            let order = bad.order_id.as_ref().map(|id| format!(" order {id}")).unwrap_or_default();
-            println!("{name}: first bad record:{seq}{order}: {}", bad.what);
+            let mut place = String::new();
+            if let Some(seq) = bad.seq {
+                place += &format!("entry {seq}: ");
+            }
+            if let Some(order) = &bad.order_id {
+                place += &format!("order {order}: ");
+            }
+            say!("{name}: first bad record: {place}{}", bad.what);
         }
     }
+    say!("not covered: relationships and idempotency rows carry no MAC");
     if report.anchored {
-        println!("anchored: compared with checkpoints from outside the database");
+        say!("anchored: compared with checkpoints from outside the database");
     } else {
-        println!("not anchored: a database that was put back as a whole does not show");
+        say!("not anchored: a database that was put back as a whole does not show");
     }
-    println!("verdict: {}", report.verdict.name());
+    say!("verdict: {}", report.verdict.name());
 }
 
 pub(crate) async fn export(
@@ -76,6 +108,7 @@ pub(crate) async fn export(
     out: Option<&Path>,
 ) -> Result<()> {
     let actor = auditor(&database.access)?;
+    anchor_exists(&database.access)?;
     with(database, async |service| {
         let chains = territories(service, &database.access, territory).await?;
         let mut writer = Writer::new(format, out)?;
@@ -99,7 +132,7 @@ pub(crate) async fn export(
 /// An export in one of its forms.
 enum Writer {
     Ndjson(BufWriter<Target>),
-    Csv(Box<csv::Writer<Target>>),
+    Csv { writer: Box<csv::Writer<Target>>, begun: bool },
 }
 
 /// The file given, or the terminal.
@@ -116,7 +149,7 @@ impl Writer {
         };
         Ok(match format {
             Format::Ndjson => Self::Ndjson(BufWriter::new(target)),
-            Format::Csv => Self::Csv(Box::new(csv::Writer::from_writer(target))),
+            Format::Csv => Self::Csv { writer: Box::new(csv::Writer::from_writer(target)), begun: false },
         })
     }
 
@@ -126,18 +159,37 @@ impl Writer {
                 serde_json::to_writer(&mut *writer, entry)?;
                 writer.write_all(b"\n")
             }
-            Self::Csv(writer) => writer.serialize(entry).map_err(io::Error::other),
+            Self::Csv { writer, begun } => {
+                let row = serde_json::to_string(entry)?;
+                let Members(members) = serde_json::from_str(&row)?;
+                if !std::mem::replace(begun, true) {
+                    writer.write_record(members.iter().map(|(name, _)| name))?;
+                }
+                let cells = members.iter().map(|(_, value)| cell(value.get()));
+                writer.write_record(cells.collect::<io::Result<Vec<_>>>()?)?;
+                Ok(())
+            }
         }
     }
 
     fn finish(self) -> io::Result<()> {
         let mut target = match self {
             Self::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
-            Self::Csv(writer) => writer.into_inner().map_err(|e| io::Error::other(e.to_string()))?,
+            Self::Csv { writer, .. } => writer.into_inner().map_err(|e| io::Error::other(e.to_string()))?,
         };
         target.flush()?;
         if let Target::File(file) = &target { file.sync_all() } else { Ok(()) }
     }
+}
+
+/// A value as it stands in CSV. A spreadsheet takes a text that begins like a formula for one: that text
+/// gets a `'`.
+fn cell(json: &str) -> io::Result<String> {
+    if !json.starts_with('"') {
+        return Ok(json.to_owned());
+    }
+    let text: String = serde_json::from_str(json)?;
+    Ok(if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text })
 }
 
 impl Write for Target {
@@ -159,6 +211,7 @@ impl Write for Target {
 pub(crate) async fn disclosures(database: &Database, territory: Option<&str>, patient: &str) -> Result<()> {
     let actor = auditor(&database.access)?;
     let patient: PatientId = patient.parse()?;
+    anchor_exists(&database.access)?;
     with(database, async |service| {
         let mut out = BufWriter::new(io::stdout());
         let mut total = 0;
@@ -182,7 +235,7 @@ pub(crate) async fn disclosures(database: &Database, territory: Option<&str>, pa
             }
         }
         out.flush().map_err(|e| unwritten(None, &e))?;
-        eprintln!("{total} disclosures");
+        tell!("{total} disclosures");
         Ok(())
     })
     .await
@@ -191,6 +244,26 @@ pub(crate) async fn disclosures(database: &Database, territory: Option<&str>, pa
 fn unwritten(path: Option<&Path>, error: &io::Error) -> Error {
     match path {
         Some(path) => file_error(path, "written", error),
-        None => Error::new(ErrorCode::StorageUnavailable, "standard output is closed"),
+        None => closed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_cell_begins_like_a_formula() {
+        for (json, text) in [
+            (r#""=1+1""#, "'=1+1"),
+            (r#""+1""#, "'+1"),
+            (r#""-1""#, "'-1"),
+            (r#""@a""#, "'@a"),
+            (r#""a=""#, "a="),
+        ] {
+            assert_eq!(cell(json).unwrap(), text);
+        }
+        assert_eq!(cell("-1").unwrap(), "-1");
+        assert_eq!(cell(r#""""#).unwrap(), "");
     }
 }

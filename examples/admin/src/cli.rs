@@ -6,7 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT: &str = "\
 Exit status: 0 done, 1 could not run or lines failed. Of verify-audit: 0 intact, 1 could not run, 2 tampered, \
-3 truncated, 4 rolled back.";
+3 truncated, 4 rolled back; intact but not compared with the anchor or the notes given is 1. \
+Of restore: the same, for a backup that is not intact.";
+
+const IMPORT: &str = "\
+Members of a line: territory_id, patient_id, provider_id, service_type, diagnosis_codes (may be []) and \
+source_id (or idempotency_key) are required; notes and insurance may be \
+there; authored_on and source_status are dropped. Territories and relationships must be registered before: \
+register --from-ndjson FILE.";
+
+const EXPORT: &str = "\
+Holds the chains of the territories, not the system chain. In CSV a text that begins with = + - or @ gets a \
+leading ', so that no spreadsheet takes it for a formula.";
 
 /// Administration of a medorder database.
 #[derive(Parser)]
@@ -108,6 +119,7 @@ pub(crate) enum Command {
         what: Registration,
     },
     /// Create orders from a file of one JSON object a line; a second run doubles nothing
+    #[command(after_help = IMPORT)]
     Import {
         #[command(flatten)]
         database: Database,
@@ -134,7 +146,7 @@ pub(crate) enum Command {
     },
     /// Sign the heads of all chains and print the signed notes
     Checkpoint(Database),
-    /// Recompute the audit from stored bytes and name the first bad record
+    /// Recompute the audit from stored bytes and name the first bad record; an anchor is not written
     VerifyAudit {
         #[command(flatten)]
         database: Database,
@@ -145,7 +157,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "anchor")]
         checkpoint: Option<PathBuf>,
     },
-    /// Write every hashed column of every entry
+    /// Write every hashed column of every entry of the territories
+    #[command(after_help = EXPORT)]
     ExportAudit {
         #[command(flatten)]
         database: Database,
@@ -176,7 +189,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// Take a backup into use under a new name: new generation, fresh checkpoints
+    /// Verify a backup and take it into use under a new name: new generation, fresh checkpoints
     Restore {
         /// Backup to copy
         #[arg(long, value_name = "FILE")]
@@ -186,5 +199,8 @@ pub(crate) enum Command {
         to: PathBuf,
         #[command(flatten)]
         access: Access,
+        /// Take it into use even if it is not intact
+        #[arg(long)]
+        force: bool,
     },
 }

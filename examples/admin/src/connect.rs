@@ -6,11 +6,12 @@ use std::path::Path;
 use medorder::access::role;
 use medorder::keys::Zeroizing;
 use medorder::{
-    Actor, AnchorCallback, AnchorFile, AnchorSink, EnvKey, Error, ErrorCode, KeyError, KeyFile, KeyProvider,
-    OrderService, Purpose, Result, RoleName, Rule, TerritoryId, audit::checkpoint,
+    Actor, AnchorFile, EnvKey, Error, ErrorCode, KeyError, KeyFile, KeyProvider, OrderService, Purpose,
+    Result, RoleName, Rule, TerritoryId, service::Builder,
 };
 
 use crate::cli::{Access, Database, NewRoot, Root};
+use crate::notes::Notes;
 
 /// A root key from either place.
 pub(crate) enum RootKey {
@@ -21,8 +22,10 @@ pub(crate) enum RootKey {
 impl RootKey {
     fn new(file: Option<&Path>, variable: Option<&str>) -> Result<Self> {
         match (file, variable) {
-            (Some(file), _) => KeyFile::open(file).map(Self::File),
-            (None, Some(variable)) => EnvKey::from_var(variable).map(Self::Env),
+            (Some(file), _) => KeyFile::open(file).map(Self::File).map_err(|error| key_trouble(file, error)),
+            (None, Some(variable)) => {
+                EnvKey::from_var(variable).map(Self::Env).map_err(|error| variable_trouble(variable, error))
+            }
             (None, None) => Err(Error::fault("key_file", Rule::Required)),
         }
     }
@@ -68,7 +71,7 @@ impl KeyProvider for RootKey {
 pub(crate) async fn init(database: &Database) -> Result<()> {
     let key = RootKey::try_from(&database.access.root)?;
     if database.db.exists() {
-        return Err(Error::fault("--db", Rule::Duplicate));
+        return Err(exists("--db", &database.db));
     }
     let mut builder = OrderService::builder(&database.db, key);
     if let Some(anchor) = &database.access.anchor {
@@ -79,46 +82,34 @@ pub(crate) async fn init(database: &Database) -> Result<()> {
 
 /// Opens a database that exists.
 pub(crate) async fn open(db: &Path, access: &Access) -> Result<OrderService> {
-    let builder = OrderService::builder(db, RootKey::try_from(&access.root)?).create(false);
+    let builder = existing(db, access)?;
     match &access.anchor {
         Some(anchor) => builder.anchor(AnchorFile::open(anchor)?).open().await,
         None => builder.open().await,
     }
 }
 
-/// Opens a database that exists, beside notes that are read and never written.
-pub(crate) async fn open_beside(database: &Database, notes: &Path) -> Result<OrderService> {
-    let key = RootKey::try_from(&database.access.root)?;
-    OrderService::builder(&database.db, key).create(false).anchor(read_only(notes)?).open().await
+/// Opens a database that exists, beside notes that are read and never written; or alone.
+pub(crate) async fn open_beside(db: &Path, access: &Access, notes: Option<Notes>) -> Result<OrderService> {
+    let builder = existing(db, access)?;
+    match notes {
+        Some(notes) => builder.anchor(notes.sink()).open().await,
+        None => builder.open().await,
+    }
 }
 
-fn read_only(path: &Path) -> Result<impl AnchorSink> {
-    let text = std::fs::read_to_string(path).map_err(|e| file_error(path, "read", &e))?;
-    let notes = notes(&text);
-    if notes.is_empty() {
-        return Err(Error::fault("--checkpoint", Rule::Format));
-    }
-    Ok(AnchorCallback::new(
-        |_: &str| Err(Error::new(ErrorCode::StorageUnavailable, "the notes are only read")),
-        move |chain: &str| {
-            Ok(notes.iter().rev().find(|note| checkpoint::chain_of(note) == Some(chain)).cloned())
-        },
-    ))
+fn existing(db: &Path, access: &Access) -> Result<Builder> {
+    let key = RootKey::try_from(&access.root)?;
+    std::fs::metadata(db).map_err(|e| file_error(db, "opened", &e))?;
+    Ok(OrderService::builder(db, key).create(false))
 }
 
-/// Notes one after the other; each ends with its signature's line.
-fn notes(text: &str) -> Vec<String> {
-    let mut notes = vec![String::new()];
-    for line in text.split_inclusive('\n') {
-        if let Some(note) = notes.last_mut() {
-            note.push_str(line);
-        }
-        if line.starts_with("\u{2014} ") {
-            notes.push(String::new());
-        }
+/// For commands that read: an anchor is written, as the reading is in the audit, but none is made.
+pub(crate) fn anchor_exists(access: &Access) -> Result<()> {
+    match &access.anchor {
+        Some(anchor) => std::fs::metadata(anchor).map(|_| ()).map_err(|e| file_error(anchor, "read", &e)),
+        None => Ok(()),
     }
-    notes.retain(|note| !note.trim().is_empty());
-    notes
 }
 
 /// Runs `act` on an open database and closes it, whatever became of it.
@@ -170,8 +161,44 @@ pub(crate) async fn territories(
     }
 }
 
+/// A file that is there already and stays as it is.
+pub(crate) fn exists(option: &str, path: &Path) -> Error {
+    let message = format!("{option} {} exists: choose another", path.display());
+    Error::new(ErrorCode::ValidationError, message)
+}
+
+/// What to do about a key file.
+pub(crate) fn key_trouble(path: &Path, error: Error) -> Error {
+    let file = path.display();
+    let message = match error.faults().first() {
+        Some(fault) if fault.path == "key_file.mode" => {
+            format!("others than its owner may use the key file {file}: chmod 600 {file}")
+        }
+        Some(_) => format!("{file} is no key file: keygen makes one"),
+        None if error.code() == ErrorCode::KeyUnavailable => match File::open(path) {
+            Err(e) => format!("the key file {file} cannot be opened: {}", e.kind()),
+            Ok(_) => return error,
+        },
+        None => return error,
+    };
+    Error::new(error.code(), message)
+}
+
+fn variable_trouble(variable: &str, error: Error) -> Error {
+    let message = match error.faults().first().map(|fault| fault.rule) {
+        Some(Rule::Required) => format!("--key-env {variable}: the variable is not set"),
+        Some(_) => format!("--key-env {variable}: the variable does not hold the line of a key file"),
+        None => return error,
+    };
+    Error::new(error.code(), message)
+}
+
 /// A file of the caller that cannot be used.
 pub(crate) fn file_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        let message = format!("{} exists: choose another", path.display());
+        return Error::new(ErrorCode::ValidationError, message);
+    }
     let message = format!("{} cannot be {what}: {}", path.display(), error.kind());
     Error::new(ErrorCode::StorageUnavailable, message)
 }
@@ -183,17 +210,4 @@ pub(crate) fn create_private(path: &Path) -> Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|e| file_error(path, "made", &e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notes_are_told_apart() {
-        let one = "medorder/g/a\n1\nh\n\n\u{2014} medorder/g sig\n";
-        let two = "medorder/g/b\n2\nh\n\n\u{2014} medorder/g sig\n";
-        assert_eq!(notes(&format!("{one}{two}")), [one, two]);
-        assert!(notes("\n").is_empty());
-    }
 }

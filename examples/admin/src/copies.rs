@@ -4,47 +4,69 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use medorder::{Error, Result, Rule};
+use medorder::{Error, ErrorCode, Result, Verdict};
 
+use crate::audit::print_report;
 use crate::cli::{Access, Database};
-use crate::connect::{administrator, create_private, file_error, open, with};
+use crate::connect::{administrator, auditor, create_private, exists, file_error, open, open_beside, with};
+use crate::terminal::{say, tell};
 
 pub(crate) async fn backup(database: &Database, to: &Path) -> Result<()> {
     let actor = administrator(&database.access)?;
+    if to.exists() {
+        return Err(exists("--to", to));
+    }
     with(database, async |service| service.admin(actor).backup(to).await).await?;
-    println!("copied to {}; the copy needs the same root key", to.display());
+    say!("copied to {}; the copy needs the same root key", to.display());
     Ok(())
 }
 
-pub(crate) async fn restore(from: &Path, to: &Path, access: Access) -> Result<()> {
-    let actor = administrator(&access)?;
+/// The exit code is that of what was found in a backup that is not taken into use.
+pub(crate) async fn restore(from: &Path, to: &Path, access: &Access, force: bool) -> Result<u8> {
     // A log beside it belongs to a database that is open or was not closed: the file alone is not all of it.
     if beside(from).iter().any(|file| file.exists()) {
-        return Err(Error::fault("--from", Rule::NotAllowed));
+        let message = format!("{} is open or was not closed: make a copy with backup", from.display());
+        return Err(Error::new(ErrorCode::ValidationError, message));
     }
     if to.exists() || beside(to).iter().any(|file| file.exists()) {
-        return Err(Error::fault("--to", Rule::Duplicate));
+        return Err(exists("--to", to));
     }
     copy(from, to)?;
-    let restored = async {
-        let service = open(to, &access).await?;
-        let restored = service.admin(actor).restore().await;
-        let closed = service.close().await;
-        restored.and_then(|notes| closed.map(|()| notes))
-    };
-    match restored.await {
-        Ok(notes) => {
-            println!("restored to {}; {} chains have fresh checkpoints", to.display(), notes.len());
-            Ok(())
-        }
-        Err(error) => {
-            // A copy that was not taken into use must not be mistaken for one that was.
-            for file in beside(to).iter().map(PathBuf::as_path).chain([to]) {
-                let _ = std::fs::remove_file(file);
-            }
-            Err(error)
+    let used = check_and_use(to, access, force).await;
+    if !matches!(used, Ok(0)) {
+        // A copy that was not taken into use must not be mistaken for one that was.
+        for file in beside(to).iter().map(PathBuf::as_path).chain([to]) {
+            let _ = std::fs::remove_file(file);
         }
     }
+    used
+}
+
+async fn check_and_use(to: &Path, access: &Access, force: bool) -> Result<u8> {
+    // Alone: a backup is older than the anchor, and that is no fault of it.
+    let service = open_beside(to, access, None).await?;
+    let report = service.admin(auditor(access)?).verify_audit().await;
+    let closed = service.close().await;
+    let report = report?;
+    closed?;
+    if report.verdict != Verdict::Intact {
+        print_report(&report);
+        if !force {
+            tell!("not restored: the backup is not intact; --force takes it into use as it is");
+            return Ok(report.verdict.exit_code());
+        }
+    }
+    let actor = administrator(access)?;
+    let service = open(to, access).await?;
+    let restored = service.admin(actor).restore().await;
+    let closed = service.close().await;
+    let notes = restored?;
+    // What is not intact was said; of it a close signs no further checkpoint.
+    if report.verdict == Verdict::Intact {
+        closed?;
+    }
+    say!("restored to {}; {} chains have fresh checkpoints", to.display(), notes.len());
+    Ok(0)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -8,12 +8,14 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use medorder::env::{Clock, SystemClock};
 use medorder::{
-    Actor, BatchItem, BatchMode, CreateOrder, Error, ErrorCode, ErrorKind, OrderService, Result, TerritoryId,
+    Actor, BatchItem, BatchMode, CreateOrder, Error, ErrorCode, ErrorKind, Fault, OrderService, Result, Rule,
+    TerritoryId,
 };
 
 use crate::cli::Database;
-use crate::connect::{requester, with};
-use crate::lines::{Lines, order};
+use crate::connect::{requester, territories, with};
+use crate::lines::{LONGEST, Lines, order};
+use crate::terminal::{say, tell};
 
 /// How much of the file is in memory: so many lines, or so many bytes.
 const BATCH_LINES: usize = 500;
@@ -43,6 +45,10 @@ struct Import<'a> {
     bar: ProgressBar,
     summary: Summary,
     groups: BTreeMap<TerritoryId, Vec<(u64, CreateOrder)>>,
+    /// Lines that are no order, by their numbers, until they are printed.
+    failures: BTreeMap<u64, String>,
+    /// True if a line names what is not registered.
+    unregistered: bool,
 }
 
 /// Exit code 0 if every line is an order now, else 1.
@@ -53,12 +59,29 @@ pub(crate) async fn import(database: &Database, only: Option<&str>, file: &Path)
     let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta} {msg}")
         .map_err(|_| Error::new(ErrorCode::Internal, "the progress bar has no form"))?;
     with(database, async |service| {
+        if let Some(only) = &only
+            && !territories(service, &database.access, None).await?.contains(only)
+        {
+            let message = format!("{only} is not registered: run register --territory {only} first");
+            return Err(Error::new(ErrorCode::TerritoryNotFound, message));
+        }
         let bar = ProgressBar::new(lines.length).with_style(style);
-        let mut import = Import { service, actor, bar, summary: Summary::default(), groups: BTreeMap::new() };
+        let mut import = Import {
+            service,
+            actor,
+            bar,
+            summary: Summary::default(),
+            groups: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            unregistered: false,
+        };
         let done = import.all(&mut lines, only.as_ref()).await;
         import.bar.finish_and_clear();
         // Also after a failure: what is created is created.
-        println!("{}", import.summary);
+        say!("{}", import.summary);
+        if import.unregistered {
+            tell!("not everything is registered: run register --from-ndjson {} first", file.display());
+        }
         done.map(|()| u8::from(import.summary.failed > 0))
     })
     .await
@@ -79,13 +102,21 @@ impl Import<'_> {
                 }
                 Err(error) => self.failed(number, &error),
             }
-            if held >= BATCH_LINES || bytes >= BATCH_BYTES {
-                self.create().await?;
+            if held + self.failures.len() >= BATCH_LINES || bytes >= BATCH_BYTES {
+                self.batch().await?;
                 (held, bytes) = (0, 0);
             }
             self.bar.set_position(lines.read);
         }
-        self.create().await
+        self.batch().await
+    }
+
+    /// Ends a batch: creates what is held, then names the lines that failed, in their order.
+    async fn batch(&mut self) -> Result<()> {
+        let created = self.create().await;
+        let failures = std::mem::take(&mut self.failures);
+        self.bar.suspend(|| failures.values().for_each(|line| tell!("{line}")));
+        created
     }
 
     /// Creates what is held, a batch a territory.
@@ -133,14 +164,19 @@ impl Import<'_> {
     /// Names a line that is no order: number, code, paths and rules, never a value.
     fn failed(&mut self, number: u64, error: &Error) {
         self.summary.failed += 1;
-        let faults: Vec<String> = error.faults().iter().map(ToString::to_string).collect();
-        self.bar.suspend(|| {
-            if faults.is_empty() {
-                eprintln!("line {number}: {}: {error}", error.code().name());
-            } else {
-                eprintln!("line {number}: {}: {}", error.code().name(), faults.join("; "));
-            }
-        });
+        self.unregistered |=
+            matches!(error.code(), ErrorCode::TerritoryNotFound | ErrorCode::PatientProviderMismatch);
+        let faults: Vec<String> = error.faults().iter().map(said).collect();
+        let what = if faults.is_empty() { error.to_string() } else { faults.join("; ") };
+        self.failures.insert(number, format!("line {number}: {}: {what}", error.code().name()));
+    }
+}
+
+/// A fault, with the limit where it is one of this program.
+fn said(fault: &Fault) -> String {
+    match fault.rule {
+        Rule::TooLong if fault.path.is_empty() => format!("{fault}: a line has at most {LONGEST} bytes"),
+        _ => fault.to_string(),
     }
 }
 

@@ -6,6 +6,7 @@ use medorder::{Error, ErrorCode, Result};
 
 use crate::cli::{Database, NewRoot};
 use crate::connect::{RootKey, administrator, territories, with};
+use crate::terminal::say;
 
 pub(crate) async fn rotate(database: &Database, territory: Option<&str>) -> Result<()> {
     let actor = administrator(&database.access)?;
@@ -16,7 +17,7 @@ pub(crate) async fn rotate(database: &Database, territory: Option<&str>) -> Resu
             let report = admin.rotate_keys(&territory, |progress| show(&bar, progress)).await;
             bar.finish_and_clear();
             let report = report?;
-            println!(
+            say!(
                 "{territory}: key {}, {} orders wrapped anew{}",
                 report.version,
                 report.rewrapped,
@@ -41,8 +42,8 @@ pub(crate) async fn change_root(database: &Database, new: &NewRoot) -> Result<()
         let changed = service.admin(actor).change_root(new, progress).await;
         bar.finish_and_clear();
         changed?;
-        println!("{total} keys are wrapped under the new root");
-        println!("Backups made before still need the old root key.");
+        say!("{total} keys are wrapped under the new root");
+        say!("Backups made before still need the old root key.");
         Ok(())
     })
     .await

@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 use crate::connect::file_error;
 
 /// The longest line: the limits of a request's members add up to less.
-const LONGEST: u64 = 1024 * 1024;
+pub(crate) const LONGEST: u64 = 1024 * 1024;
+
+/// What some editors put at the start of a file.
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Members of a line that are the source's own and no part of an order.
 const DROPPED: &[&str] = &["authored_on", "source_status"];
@@ -51,6 +54,9 @@ impl Lines {
             }
             self.number += 1;
             self.read += taken as u64;
+            if self.number == 1 && self.bytes.starts_with(BOM) {
+                self.bytes.drain(..BOM.len());
+            }
             if taken as u64 > LONGEST && !self.bytes.ends_with(b"\n") {
                 let skipped =
                     self.reader.skip_until(b'\n').map_err(|e| file_error(&self.path, "read", &e))?;
@@ -129,7 +135,7 @@ fn text(members: &[(String, &RawValue)], name: &str) -> Result<String> {
 }
 
 /// The members of an object in their order, also those that stand twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

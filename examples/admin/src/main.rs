@@ -3,12 +3,6 @@
 //! It holds no rules: it reads options, makes one call of the engine (an import: one a batch) and prints the
 //! answer. Every act is in the audit under the user given with `--user`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line program talks to its terminal"
-)]
-
 mod audit;
 mod cli;
 mod connect;
@@ -16,14 +10,19 @@ mod copies;
 mod import;
 mod keys;
 mod lines;
+mod notes;
 mod register;
+mod terminal;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use medorder::{Error, ErrorCode, Result, generate_key_file};
 
 use crate::cli::{Cli, Command};
+use crate::connect::{exists, key_trouble};
+use crate::terminal::{say, tell};
 
 /// What every failure to run answers; `verify-audit` has its own numbers for what it finds.
 const FAILED: u8 = 1;
@@ -32,10 +31,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // If the terminal is gone there is nobody to tell.
-            let _ = error.print();
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
             // Not clap's own 2, which means `tampered` here.
-            return ExitCode::from(if error.use_stderr() { FAILED } else { 0 });
+            return ExitCode::from(if error.use_stderr() || printed.is_err() { FAILED } else { 0 });
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -43,14 +41,15 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(run(cli.command)),
         Err(_) => Err(Error::new(ErrorCode::Internal, "the runtime does not start")),
     };
-    match done {
+    // The work is done by then, whatever became of what it printed.
+    match done.and_then(|code| terminal::finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{}: {error}", error.code().name());
+            tell!("{}: {error}", error.code().name());
             // One fault stands in the message already.
             if error.faults().len() > 1 {
                 for fault in error.faults() {
-                    eprintln!("  {fault}");
+                    tell!("  {fault}");
                 }
             }
             ExitCode::from(FAILED)
@@ -61,13 +60,16 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<u8> {
     match command {
         Command::Keygen { key_file } => {
-            generate_key_file(&key_file)?;
-            println!("wrote a root key to {}", key_file.display());
-            println!("Losing this file loses the data. Keep a copy apart from the database and its backups.");
+            generate_key_file(&key_file).map_err(|error| match error.faults() {
+                [_] => exists("--key-file", &key_file),
+                _ => key_trouble(&key_file, error),
+            })?;
+            say!("wrote a root key to {}", key_file.display());
+            say!("Losing this file loses the data. Keep a copy apart from the database and its backups.");
         }
         Command::Init(database) => {
             connect::init(&database).await?;
-            println!("made {}", database.db.display());
+            say!("made {}", database.db.display());
         }
         Command::Register { database, what } => register::register(&database, &what).await?,
         Command::Import { database, territory, file } => {
@@ -86,7 +88,9 @@ async fn run(command: Command) -> Result<u8> {
             audit::disclosures(&database, territory.as_deref(), &patient).await?;
         }
         Command::Backup { database, to } => copies::backup(&database, &to).await?,
-        Command::Restore { from, to, access } => copies::restore(&from, &to, access).await?,
+        Command::Restore { from, to, access, force } => {
+            return copies::restore(&from, &to, &access, force).await;
+        }
     }
     Ok(0)
 }

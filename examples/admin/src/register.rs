@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use medorder::{Error, Result};
+use medorder::{Error, ErrorCode, Result};
 
 use crate::cli::{Database, Registration};
 use crate::connect::{administrator, with};
 use crate::lines::{Lines, relationship};
+use crate::terminal::say;
 
 pub(crate) async fn register(database: &Database, what: &Registration) -> Result<()> {
     let actor = administrator(&database.access)?;
@@ -15,6 +16,10 @@ pub(crate) async fn register(database: &Database, what: &Registration) -> Result
         let mut lines = Lines::open(file)?;
         while let Some(number) = lines.advance()? {
             pairs.insert(relationship(&lines.bytes).map_err(|error| at_line(number, &error))?);
+        }
+        if pairs.is_empty() {
+            let message = format!("{} holds no order: nothing is registered", file.display());
+            return Err(Error::new(ErrorCode::ValidationError, message));
         }
     }
     with(database, async |service| {
@@ -27,18 +32,18 @@ pub(crate) async fn register(database: &Database, what: &Registration) -> Result
             admin.register_relationship(territory, &patient.parse()?, &provider.parse()?).await?;
         }
         if what.from_ndjson.is_some() {
-            println!("registered {} territories and {} relationships", registered.len(), pairs.len());
+            say!("registered {} territories and {} relationships", registered.len(), pairs.len());
             return Ok(());
         }
         let territory = what.territory.as_deref().unwrap_or_default().parse()?;
         match (&what.patient, &what.provider) {
             (Some(patient), Some(provider)) => {
                 admin.register_relationship(&territory, &patient.parse()?, &provider.parse()?).await?;
-                println!("registered a relationship in {territory}");
+                say!("registered a relationship in {territory}");
             }
             _ => {
                 admin.register_territory(&territory).await?;
-                println!("registered {territory}");
+                say!("registered {territory}");
             }
         }
         Ok(())

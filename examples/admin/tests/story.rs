@@ -1,93 +1,22 @@
 //! The whole story of a database, told through the program as an administrator would type it.
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod place;
+
+use std::process::Stdio;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/orders.ndjson");
-const PATIENT: &str = "a5cb8ce9-cec6-6b23-0990-cbaf753578a4";
-
-/// A folder with a key and, mostly, a database.
-struct Place {
-    folder: TempDir,
-}
-
-/// What a command answered.
-struct Answer {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Place {
-    /// With a database that knows everybody in the file of orders.
-    fn furnished() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("a temporary folder") };
-        place.plain(&["keygen", "--key-file", "root.key"]).is(0);
-        place.on("orders.db", &["init"]).is(0);
-        place.on("orders.db", &["register", "--from-ndjson", ORDERS]).is(0);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_medorder-admin"));
-        command.args(arguments).current_dir(self.folder.path()).env("USER", "u-story").stdin(Stdio::null());
-        command
-    }
-
-    fn plain(&self, arguments: &[&str]) -> Answer {
-        Answer::new(self.command(arguments).output().expect("the program starts"))
-    }
-
-    /// The command on this database, with the key.
-    fn on(&self, db: &str, arguments: &[&str]) -> Answer {
-        self.plain(&[arguments, &["--db", db, "--key-file", "root.key"]].concat())
-    }
-
-    fn copy(&self, from: &str, to: &str) {
-        std::fs::copy(self.path(from), self.path(to)).expect("the file is copied");
-    }
-
-    /// Changes a closed database behind the engine's back.
-    fn sql(&self, db: &str, statements: &str) {
-        let conn = rusqlite::Connection::open(self.path(db)).expect("the database opens");
-        conn.execute_batch(statements).expect("the statements run");
-    }
-}
-
-impl Answer {
-    fn new(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn is(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "out: {}\nerr: {}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, text: &str) -> Self {
-        let (out, err) = (&self.out, &self.err);
-        assert!(out.contains(text) || err.contains(text), "{text:?} is not in out: {out}\nerr: {err}");
-        self
-    }
-}
+use place::{Answer, ORDERS, PATIENT, Place};
 
 #[test]
 fn a_database_is_made_filled_and_looked_after() {
     let place = Place::furnished();
     let db = "orders.db";
-    place.plain(&["keygen", "--key-file", "root.key"]).is(1).says("key_file duplicate");
-    place.on(db, &["init"]).is(1).says("VALIDATION_ERROR").says("--db duplicate");
-    place.on("none.db", &["verify-audit"]).is(1).says("STORAGE_UNAVAILABLE");
+    place
+        .plain(&["keygen", "--key-file", "root.key"])
+        .is(1)
+        .says("--key-file root.key exists: choose another");
+    place.on(db, &["init"]).is(1).says("VALIDATION_ERROR").says("--db orders.db exists: choose another");
+    place.on("none.db", &["verify-audit"]).is(1).says("STORAGE_UNAVAILABLE: none.db cannot be opened");
     place.on(db, &["import", ORDERS]).is(0).says("600 created, 0 replayed, 0 failed\n");
     place.on(db, &["import", ORDERS]).is(0).says("0 created, 600 replayed, 0 failed\n");
     let topeka = ["import", ORDERS, "--territory", "topeka"];
@@ -151,7 +80,9 @@ fn a_line_that_is_no_order_is_named_without_its_values() {
     ] {
         assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected} is not in {lines:?}");
     }
-    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.len(), 6);
+    assert!(lines[..5].is_sorted());
+    assert!(lines[5].ends_with("run register --from-ndjson lines.ndjson first"), "{lines:?}");
     assert!(!answer.err.replace("source_canary", "").contains("canary"));
     let bad = ["register", "--territory", "No Such", "--patient", "p", "--provider", "n"];
     place.on("orders.db", &bad).is(1).says("VALIDATION_ERROR").says("territory_id format");
@@ -227,7 +158,7 @@ fn a_backup_is_taken_into_use() {
     let db = "orders.db";
     place.on(db, &["import", ORDERS]).is(0);
     place.on(db, &["backup", "--to", "backup.db"]).is(0);
-    place.on(db, &["backup", "--to", "backup.db"]).is(1).says("STORAGE_UNAVAILABLE");
+    place.on(db, &["backup", "--to", "backup.db"]).is(1).says("--to backup.db exists: choose another");
     let restore = |to: &str, key: &str| {
         place.plain(&[
             "restore",
@@ -241,7 +172,7 @@ fn a_backup_is_taken_into_use() {
             "anchor.txt",
         ])
     };
-    restore(db, "root.key").is(1).says("--to duplicate");
+    restore(db, "root.key").is(1).says("--to orders.db exists: choose another");
     place.plain(&["keygen", "--key-file", "other.key"]).is(0);
     restore("new.db", "other.key").is(1).says("KEY_MISMATCH");
     assert!(!place.path("new.db").exists() && !place.path("new.db-wal").exists());
@@ -254,7 +185,7 @@ fn a_backup_is_taken_into_use() {
 
 #[test]
 fn wrong_usage_is_no_verdict() {
-    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let place = Place::empty();
     place.plain(&[]).is(1);
     place.plain(&["verify-audit"]).is(1).says("--db");
     place.plain(&["verify-audit", "--db", "orders.db"]).is(1).says("--key-file");
