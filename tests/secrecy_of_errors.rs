@@ -203,7 +203,7 @@ async fn calls(phi: &str, errors: &mut Errors) {
     errors.add("damaged list", IntegrityViolation, session.orders(&OrderFilter::new(), None, 5, None).await);
     conn.execute("UPDATE orders SET status = ?1, order_id = CAST(?1 AS BLOB)", [phi]).unwrap_or_default();
     conn.execute_batch("ALTER TABLE orders RENAME TO zqgonezq").unwrap();
-    errors.add("no table", StorageUnavailable, session.order(order, None).await);
+    errors.add("no table", IntegrityViolation, session.order(order, None).await);
     drop(conn);
     world.service.close().await.unwrap();
     errors.add("closed", Closed, session.create_order(create(phi)).await);
