@@ -19,7 +19,7 @@ impl Core {
     /// Signs every head and keeps the notes; `checked` is off for a restore alone, whose past is another.
     pub(super) async fn sign_heads(self: &Arc<Self>, checked: bool) -> Result<Vec<String>> {
         let signer = self.keyring.signer(&self.background).await?;
-        let generation = self.storage.meta().await?.generation;
+        let generation = self.generation().await?;
         let mut due = Vec::new();
         for mut row in self.storage.territories().await? {
             if checked {

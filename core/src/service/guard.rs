@@ -147,6 +147,11 @@ impl Session {
         draft(&self.core, &self.actor, action, order)
     }
 
+    /// A success entry of this actor in the system chain, about this session's territory.
+    pub(super) async fn system_entry(&self, action: Action) -> Result<()> {
+        self.core.enter_in_system(self.inline, self.draft(action, None), self.id.as_str()).await
+    }
+
     pub(super) fn seal_details(&self, keys: &AuditKeys, draft: &EntryDraft, json: &str) -> Result<Vec<u8>> {
         seal_details(&self.core, keys, draft, json)
     }
@@ -187,13 +192,22 @@ impl Core {
         order: Option<OrderId>,
         subject: &str,
     ) -> Result<()> {
+        self.enter_in_system(inline, denied(draft(self, actor, action, order)), subject).await
+    }
+
+    /// Writes an entry about `subject` into the system chain.
+    pub(super) async fn enter_in_system(
+        self: &Arc<Self>,
+        inline: bool,
+        mut draft: EntryDraft,
+        subject: &str,
+    ) -> Result<()> {
+        let details = stored::details_json(None, Some(subject));
         for _ in 0..super::ROUNDS {
             let system = self.keyring.system(&self.background).await?;
-            let mut draft = denied(draft(self, actor, action, order));
-            draft.details =
-                seal_details(self, &system.audit, &draft, &stored::details_json(None, Some(subject)))?;
+            draft.details = seal_details(self, &system.audit, &draft, &details)?;
             let mut unit = Unit::new(Chain::System, system.epoch);
-            unit.drafts.push(draft);
+            unit.drafts.push(draft.clone());
             match self.commit(inline, unit, &system.audit).await? {
                 Outcome::Done { .. } => return Ok(()),
                 Outcome::Refused => return Err(super::integrity()),

@@ -6,7 +6,7 @@ use super::admin::Admin;
 use super::feed::event_status;
 use super::guard::{Session, busy};
 use super::keyring::{Territory, not_found};
-use super::{Core, ROUNDS, integrity};
+use super::{ROUNDS, integrity};
 use crate::audit::chain::Head;
 use crate::audit::{Action, AuditKeys, Entry};
 use crate::error::{Error, ErrorCode, Result, Rule};
@@ -97,7 +97,7 @@ impl Session {
     /// As [`audit`](Session::audit).
     pub async fn export_audit(&self) -> Result<AuditExport> {
         let territory = self.enter(Permission::AuditRead, Action::Export, None).await?;
-        self.core.system_entry(self, Action::Export, self.id.as_str()).await?;
+        self.system_entry(Action::Export).await?;
         let territory = self.current(territory).await?;
         let head = self.core.head_row(&territory.chain).await?.head;
         Ok(AuditExport { session: self.clone(), at: Head::genesis(self.id.as_str()), upto: head.seq })
@@ -300,31 +300,6 @@ impl AuditExport {
             self.at = Head { seq: entry.seq, hash: entry.hash, at: body.at };
         }
         Ok(page)
-    }
-}
-
-impl Core {
-    /// Writes an entry of a session into the system chain.
-    pub(super) async fn system_entry(
-        self: &std::sync::Arc<Self>,
-        session: &Session,
-        action: Action,
-        subject: &str,
-    ) -> Result<()> {
-        for _ in 0..ROUNDS {
-            let system = self.keyring.system(&self.background).await?;
-            let mut draft = session.draft(action, None);
-            draft.details =
-                session.seal_details(&system.audit, &draft, &stored::details_json(None, Some(subject)))?;
-            let mut unit = Unit::new(Chain::System, system.epoch);
-            unit.drafts.push(draft);
-            match self.commit(session.inline, unit, &system.audit).await? {
-                Outcome::Done { .. } => return Ok(()),
-                Outcome::Refused => return Err(integrity()),
-                _ => self.stale(&Chain::System).await,
-            }
-        }
-        Err(busy())
     }
 }
 

@@ -55,7 +55,7 @@ impl Session {
             })
             .await?;
         if report.chains.iter().all(|chain| !chain.territory_id.is_empty()) {
-            self.core.system_entry(self, Action::Verify, self.id.as_str()).await?;
+            self.system_entry(Action::Verify).await?;
         }
         Ok(report)
     }
