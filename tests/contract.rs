@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
+use medorder::storage::Initial;
 use medorder::storage::Storage;
 use medorder::storage::contract::{cases, generation, keys};
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::Initial;
 use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use tempfile::TempDir;
 

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
+use medorder::storage::Initial;
 use medorder::storage::Storage;
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::Initial;
 use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
