@@ -7,7 +7,8 @@ use libtest_mimic::{Arguments, Trial};
 use medorder::storage::Storage;
 use medorder::storage::contract::{cases, generation, keys};
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
+use medorder::storage::Initial;
+use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use tempfile::TempDir;
 
 /// What must outlive an engine.

@@ -1,7 +1,8 @@
 //! A group of which one unit spoils the rest: what was stored is never told to be absent.
 
 use medorder::audit::{Entry, EntryDraft, Head};
-use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
+use medorder::storage::Initial;
+use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use medorder::storage::{Linker, OrderRow, Outcome, Relationship, RelationshipQuery, Storage, Unit, Write};
 use medorder::{Chain, Error, ErrorCode, OrderId, Result, TerritoryId};
 use medorder_tests::id;

@@ -24,7 +24,8 @@ use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
 use medorder::storage::Storage;
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::sqlite::{Initial, SqliteOptions, SqliteStorage};
+use medorder::storage::Initial;
+use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
     StatusChange, Synchronous, TestKey, VerificationData,

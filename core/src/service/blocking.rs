@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pollster::block_on;
-
 use super::log::{AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage};
 use super::report::VerifyReport;
 use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
@@ -16,6 +14,7 @@ use crate::model::{
     BatchItem, BatchMode, CreateOrder, DeleteOrder, FieldSet, IdempotencyKey, Order, OrderEvent, OrderFilter,
     OrderId, OrderPage, OrderSummary, PatientId, ProviderId, StatusChange, TerritoryId, TransitionOption,
 };
+use crate::storage::block_on;
 
 /// An [`OrderService`] for callers that block.
 #[derive(Clone, Debug)]

@@ -17,9 +17,13 @@ use crate::directory::CareDirectory;
 use crate::env::Env;
 use crate::error::{Error, ErrorCode, Result};
 use crate::keys::KeyProvider;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::storage::Initial;
 use crate::storage::Storage;
+#[cfg(feature = "postgres")]
+use crate::storage::postgres::{self, PostgresInit, PostgresOptions, PostgresStorage};
 #[cfg(feature = "sqlite")]
-use crate::storage::sqlite::{Initial, SqliteOptions, SqliteStorage, Synchronous};
+use crate::storage::sqlite::{SqliteOptions, SqliteStorage, Synchronous};
 use crate::workflow::Workflow;
 
 /// Settings of a service; made by [`OrderService::builder`].
@@ -37,6 +41,8 @@ pub struct Builder {
     commit_timeout: Duration,
     #[cfg(feature = "sqlite")]
     sqlite: SqliteOptions,
+    #[cfg(feature = "postgres")]
+    postgres: PostgresOptions,
 }
 
 impl Builder {
@@ -54,6 +60,8 @@ impl Builder {
             commit_timeout: Duration::from_secs(30),
             #[cfg(feature = "sqlite")]
             sqlite: SqliteOptions::default(),
+            #[cfg(feature = "postgres")]
+            postgres: PostgresOptions::default(),
         }
     }
 
@@ -68,6 +76,13 @@ impl Builder {
     #[cfg(feature = "sqlite")]
     pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.sqlite.synchronous = synchronous;
+        self
+    }
+
+    /// How to use a PostgreSQL server.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, options: PostgresOptions) -> Self {
+        self.postgres = options;
         self
     }
 
@@ -159,43 +174,84 @@ impl Builder {
         Ok(OrderService { core: Arc::new(core) })
     }
 
-    #[cfg(feature = "sqlite")]
+    /// Makes the schema in PostgreSQL with the owner's url, so that the runtime role can open it. Where there is
+    /// one, only the role's grants are brought up to date.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE` if the server can't be reached or the role is none that may be used;
+    /// `SCHEMA_UNSUPPORTED` if the url is not PostgreSQL's or the schema is of another format; `KEY_MISMATCH`,
+    /// `KEY_UNAVAILABLE`.
+    #[cfg(feature = "postgres")]
+    pub async fn init(self, settings: &PostgresInit) -> Result<()> {
+        super::callback::refuse_inside()?;
+        match self.place()? {
+            Place::Postgres(url) => {
+                let initial = self.first(&Background::default()).await?;
+                postgres::init(&url, settings, &initial).await
+            }
+            Place::File(_) => Err(Error::new(
+                ErrorCode::SchemaUnsupported,
+                "only a PostgreSQL database is made in advance; a file is made when it is opened",
+            )),
+        }
+    }
+
     async fn engine(&self, background: &Background) -> Result<Arc<dyn Storage>> {
-        let path = self.path()?;
-        let open = |initial| SqliteStorage::open(&path, self.sqlite.clone(), initial);
+        match self.place()? {
+            #[cfg(feature = "sqlite")]
+            Place::File(path) => self.file(&path, background).await,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(url) => Ok(Arc::new(PostgresStorage::connect(&url, self.postgres.clone()).await?)),
+            #[cfg(not(feature = "sqlite"))]
+            Place::File(_) => Err(no_engine()),
+            #[cfg(not(feature = "postgres"))]
+            Place::Postgres(_) => Err(no_engine()),
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn file(&self, path: &Path, background: &Background) -> Result<Arc<dyn Storage>> {
+        let open = |initial| SqliteStorage::open(path, self.sqlite.clone(), initial);
         // The keys of a new database are wrapped before anything is locked; for one that exists the provider
         // is not asked.
         let storage = match open(None)? {
             Some(storage) => Some(storage),
-            None => {
-                let keys = initial_keys(&self.keys, &self.env, background).await?;
-                // A provider that is refused leaves no database behind that nobody can open.
-                Keyring::check_row(&keys, &self.keys, background).await?;
-                open(Some(Initial { generation: self.env.random()?, keys }))?
-            }
+            None => open(Some(self.first(background).await?))?,
         };
         storage
             .map(|storage| Arc::new(storage) as Arc<dyn Storage>)
             .ok_or_else(|| super::internal("no engine"))
     }
 
-    #[cfg(not(feature = "sqlite"))]
-    async fn engine(&self, _: &Background) -> Result<Arc<dyn Storage>> {
-        self.path()?;
-        Err(Error::new(ErrorCode::SchemaUnsupported, "this build has no engine for the url"))
+    /// What a new database is born with.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    async fn first(&self, background: &Background) -> Result<Initial> {
+        let keys = initial_keys(&self.keys, &self.env, background).await?;
+        // A provider that is refused leaves no database behind that nobody can open.
+        Keyring::check_row(&keys, &self.keys, background).await?;
+        Ok(Initial { generation: self.env.random()?, keys })
     }
 
-    /// The path that the url names. Another scheme is refused, not taken for a file name.
-    fn path(&self) -> Result<PathBuf> {
-        let Some(text) = self.url.to_str() else { return Ok(self.url.clone()) };
+    /// What the url names. Another scheme is refused, not taken for a file name.
+    fn place(&self) -> Result<Place> {
+        let Some(text) = self.url.to_str() else { return Ok(Place::File(self.url.clone())) };
         match text.split_once("://") {
-            Some(("sqlite", path)) => Ok(PathBuf::from(path)),
-            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                Err(Error::new(ErrorCode::SchemaUnsupported, "this build has no engine for the url"))
-            }
-            _ => Ok(self.url.clone()),
+            Some(("sqlite", path)) => Ok(Place::File(PathBuf::from(path))),
+            Some(("postgres" | "postgresql", _)) => Ok(Place::Postgres(text.to_owned())),
+            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => Err(no_engine()),
+            _ => Ok(Place::File(self.url.clone())),
         }
     }
+}
+
+/// Where a database is.
+enum Place {
+    File(PathBuf),
+    Postgres(String),
+}
+
+fn no_engine() -> Error {
+    Error::new(ErrorCode::SchemaUnsupported, "this build has no engine for the url")
 }
 
 /// The wrapped keys a test engine must be born with.

@@ -1,6 +1,7 @@
 //! Where orders and their log are kept. An engine holds no rule, no key and no plaintext: it applies finished
 //! [`Unit`]s, each wholly or not at all, and links their drafts to the territory's chain in the same commit.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -15,12 +16,14 @@ use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 pub mod contract;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod types;
 
 pub use self::types::{
-    EntryQuery, EventPage, Fields, IdempotencyRecord, KeyRow, Meta, OrderRow, OrderUpdate, Outcome,
+    EntryQuery, EventPage, Fields, IdempotencyRecord, Initial, KeyRow, Meta, OrderRow, OrderUpdate, Outcome,
     Relationship, RelationshipQuery, TerritoryRow, Unit, WrappedKey, Write,
 };
 
@@ -169,6 +172,28 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Flushes and lets go of the database. Later calls answer `CLOSED`.
     fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+thread_local! {
+    static BLOCKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drives a future on this thread, which may wait as long as it takes: an engine may then do its work right here.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BLOCKS.set(self.0);
+        }
+    }
+    let _before = Before(BLOCKS.replace(true));
+    pollster::block_on(future)
+}
+
+/// True inside [`block_on`]. Elsewhere a thread may belong to somebody's executor and must not wait.
+#[cfg(feature = "postgres")]
+pub(crate) fn blocks() -> bool {
+    BLOCKS.get()
 }
 
 /// Why [`Storage::commit_now`] did not commit.

@@ -1,9 +1,10 @@
 //! What goes into an engine and what comes out.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::audit::{Entry, EntryDraft, Head};
-use crate::model::{Chain, OrderId};
+use crate::audit::{self, Action, Entry, EntryDraft, Head};
+use crate::model::{Chain, OrderId, OrderStatus};
 
 /// What becomes true together: writes of one chain's territory, and the entries that tell of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,6 +219,16 @@ impl fmt::Debug for KeyRow {
     }
 }
 
+/// What a new database is born with.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
+pub struct Initial {
+    /// Random.
+    pub generation: [u8; 16],
+    /// `check`, and the system chain's keys.
+    pub keys: Vec<KeyRow>,
+}
+
 /// What a database says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "engines build it")]
@@ -344,4 +355,14 @@ pub enum Outcome {
     StaleEpoch,
     /// The database's own constraints refuse the unit, so rows and entries disagree: nothing was written.
     Refused,
+}
+
+/// A word of the log: those this library writes are borrowed from the program, others are kept as they are.
+#[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(dead_code, reason = "no engine reads it"))]
+pub(super) fn word(text: &str) -> Cow<'static, str> {
+    let action = || Action::parse(text).map(Action::name);
+    let outcome = || audit::Outcome::parse(text).map(audit::Outcome::name);
+    let status = || OrderStatus::parse(text).ok().map(OrderStatus::name);
+    let known = if text.is_empty() { Some("") } else { action().or_else(outcome).or_else(status) };
+    known.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)
 }

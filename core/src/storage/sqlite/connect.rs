@@ -9,7 +9,8 @@ use rusqlite::ffi::ErrorCode as Sqlite;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::rows::unavailable;
-use super::{Initial, SqliteOptions, Synchronous};
+use super::{SqliteOptions, Synchronous};
+use crate::storage::Initial;
 use crate::audit::Head;
 use crate::error::{Error, ErrorCode, Result};
 

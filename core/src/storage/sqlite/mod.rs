@@ -25,7 +25,7 @@ use crate::audit::Entry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
-    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
+    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
     Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write,
 };
 
@@ -54,16 +54,6 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self { create: true, synchronous: Synchronous::Full }
     }
-}
-
-/// What a new database is born with.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the service builds it")]
-pub struct Initial {
-    /// Random.
-    pub generation: [u8; 16],
-    /// `check`, and the system chain's keys.
-    pub keys: Vec<KeyRow>,
 }
 
 /// An open SQLite database.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use rusqlite::{Row, ffi::ErrorCode as Sqlite};
 
-use crate::audit::{Action, Entry, EntryDraft, Head, Outcome};
+use crate::audit::{Entry, EntryDraft, Head};
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{Chain, OrderId, OrderStatus};
+use crate::model::{Chain, OrderId};
+use crate::storage::types;
 use crate::storage::{Fields, IdempotencyRecord, KeyRow, OrderRow, TerritoryRow};
 
 /// What a query closure returns: SQLite's own trouble, or a row that is not what this library wrote.
@@ -144,14 +145,8 @@ pub(super) fn entry(row: &Row<'_>) -> Rows<Entry> {
     })
 }
 
-/// A word of the log: those this library writes are borrowed from the program, others are kept as they are.
 fn word(row: &Row<'_>, column: usize) -> Rows<Cow<'static, str>> {
-    let text = row.get_ref(column)?.as_str().map_err(|_| Trouble::Foreign)?;
-    let action = || Action::parse(text).map(Action::name);
-    let outcome = || Outcome::parse(text).map(Outcome::name);
-    let status = || OrderStatus::parse(text).ok().map(OrderStatus::name);
-    let known = if text.is_empty() { Some("") } else { action().or_else(outcome).or_else(status) };
-    Ok(known.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
+    row.get_ref(column)?.as_str().map(types::word).map_err(|_| Trouble::Foreign)
 }
 
 pub(super) const TERRITORY_COLUMNS: &str = "t.territory_id, t.epoch, t.active, t.seq, t.hash, t.at, \

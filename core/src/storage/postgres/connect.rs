@@ -1,0 +1,332 @@
+//! From a URL to connections, the checks of the server, and the making of the schema.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use tokio::time::timeout;
+
+use super::rows::{Rows, Trouble, get};
+use super::{PostgresInit, PostgresOptions};
+use crate::audit::Head;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::Initial;
+
+const INIT: &str = include_str!("../../../migrations/postgres/0001_init.sql");
+const ROW_SECURITY: &str = include_str!("../../../migrations/postgres/row_security.sql");
+const GRANTS: &str = include_str!("../../../migrations/postgres/grants.sql");
+const FORMAT: i64 = 1;
+/// Bodies of functions in standard SQL came with it.
+const OLDEST_SERVER: i32 = 140_000;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How to reach a database.
+#[derive(Clone)]
+pub(super) struct Settings {
+    options: PgConnectOptions,
+    /// Where to listen; `None`: nowhere, commits of others are found by polling.
+    pub(super) listen: Option<PgConnectOptions>,
+    /// A pooler hands the connection to somebody else after each transaction.
+    pub(super) pooled: bool,
+    pub(super) connections: u32,
+    allow_fsync_off: bool,
+}
+
+impl Settings {
+    pub(super) fn new(url: &str, options: &PostgresOptions) -> Result<Self> {
+        let mut asked = parse(url)?;
+        let listen = match (&options.listen_url, asked.listen && !asked.pooled) {
+            (Some(url), _) => Some(parse(url)?.connect),
+            (None, true) => Some(asked.connect.clone()),
+            (None, false) => None,
+        };
+        if asked.pooled {
+            // Statements of a name would be looked for on whichever connection comes next.
+            asked.connect = asked.connect.statement_cache_capacity(0);
+        } else {
+            asked.connect = asked.connect.options([
+                ("search_path", "pg_catalog"),
+                ("default_transaction_isolation", "read\\ committed"),
+                ("lock_timeout", "2000"),
+            ]);
+        }
+        Ok(Self {
+            options: asked.connect,
+            listen,
+            pooled: asked.pooled,
+            connections: options.connections.max(1),
+            allow_fsync_off: options.allow_fsync_off,
+        })
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Rows<PgConnection> {
+        let mut conn = connect(&self.options).await?;
+        if !self.pooled {
+            // What the server's operator has set is kept if it is as strong or stronger.
+            conn.execute(
+                "SELECT CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN '' \
+                 ELSE set_config('synchronous_commit', 'on', false) END",
+            )
+            .await?;
+        }
+        Ok(conn)
+    }
+
+    /// Refuses a server that could lose commits, a schema of another format, and a role that row-level security
+    /// does not hold.
+    pub(super) async fn check(&self, conn: &mut PgConnection) -> Result<()> {
+        let server = conn
+            .fetch_one(
+                "SELECT current_setting('server_version_num')::int4, current_setting('fsync')::bool, \
+                 to_regclass('medorder.meta') IS NOT NULL, \
+                 coalesce((SELECT c.relrowsecurity AND (r.rolsuper OR r.rolbypassrls OR c.relowner = r.oid) \
+                     FROM pg_class c, pg_roles r \
+                     WHERE c.oid = to_regclass('medorder.orders') AND r.rolname = current_user), false)",
+            )
+            .await
+            .map_err(Trouble::from)?;
+        if get::<i32>(&server, 0)? < OLDEST_SERVER {
+            return Err(unavailable("the server is older than PostgreSQL 14"));
+        }
+        if !get::<bool>(&server, 1)? && !self.allow_fsync_off {
+            return Err(unavailable("the server runs with fsync=off and would lose commits"));
+        }
+        if !get::<bool>(&server, 2)? {
+            return Err(unsupported("the database has no medorder schema (an owner makes it with `init`)"));
+        }
+        if get::<bool>(&server, 3)? {
+            return Err(unavailable(
+                "row-level security does not hold this role; open with the runtime role, not with the owner's",
+            ));
+        }
+        match format(conn).await? {
+            Some(FORMAT) => Ok(()),
+            _ => Err(unsupported("the medorder schema is of another format")),
+        }
+    }
+}
+
+/// A URL without what is ours.
+struct Parsed {
+    connect: PgConnectOptions,
+    pooled: bool,
+    listen: bool,
+}
+
+fn parse(url: &str) -> Result<Parsed> {
+    let bad = |_| unavailable("the url of the database is malformed");
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let (mut pooled, mut listen, mut has_mode) = (false, true, false);
+    let mut theirs = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=').unwrap_or((part, "")) {
+            ("pooler", "transaction") => pooled = true,
+            ("pooler", "none") | ("listen", "on") => {}
+            ("listen", "off") => listen = false,
+            ("pooler" | "listen", _) => {
+                return Err(unavailable("the url of the database has an option that is not known"));
+            }
+            (name, _) => {
+                has_mode |= matches!(name, "sslmode" | "ssl-mode");
+                theirs.push(part);
+            }
+        }
+    }
+    let rest = if theirs.is_empty() { base.to_owned() } else { format!("{base}?{}", theirs.join("&")) };
+    let mut connect = PgConnectOptions::from_str(&rest).map_err(bad)?.disable_statement_logging();
+    if !has_mode && connect.get_socket().is_none() {
+        connect = connect.ssl_mode(PgSslMode::VerifyFull);
+    }
+    if connect.get_application_name().is_none() {
+        connect = connect.application_name("medorder");
+    }
+    Ok(Parsed { connect, pooled, listen })
+}
+
+async fn connect(options: &PgConnectOptions) -> Rows<PgConnection> {
+    match timeout(CONNECT, PgConnection::connect_with(options)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(Trouble::Lost),
+    }
+}
+
+/// Makes schema, grants and first keys in one transaction, with the owner's URL. A schema that exists is left as
+/// it is, but for the grants; the loser of a race finds the winner's.
+pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<()> {
+    let role = quoted(&settings.role)?;
+    let mut conn = connect(&parse(url)?.connect).await?;
+    let made = make(&mut conn, settings, &role, initial).await;
+    if made.is_err() {
+        // The connection ends anyway, and with it the transaction.
+        let _ = conn.execute("ROLLBACK").await;
+    }
+    let _ = conn.close().await;
+    made
+}
+
+async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, initial: &Initial) -> Result<()> {
+    let run = |sql: String| sqlx::raw_sql(AssertSqlSafe(sql));
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1 AND NOT rolsuper \
+         AND NOT rolbypassrls AND rolname <> current_user)")
+        .bind(&settings.role)
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(Trouble::from)?;
+    if !known {
+        return Err(unavailable(
+            "the runtime role must exist, be another one than the owner, and be no superuser (CREATE ROLE .. LOGIN)",
+        ));
+    }
+    let begin = "BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL client_min_messages = warning; \
+         SET LOCAL lock_timeout = '30s'; CREATE SCHEMA IF NOT EXISTS medorder; \
+         CREATE TABLE IF NOT EXISTS medorder.making (one int); LOCK TABLE medorder.making IN ACCESS EXCLUSIVE MODE";
+    run_retrying(conn, begin).await?;
+    if exists(conn).await? {
+        if format(conn).await? != Some(FORMAT) {
+            return Err(unsupported("the medorder schema is of another format"));
+        }
+    } else {
+        let (partition, parts) = match settings.partitions {
+            0 => ("", String::new()),
+            count => ("PARTITION BY HASH (territory_id)", partitions(count)),
+        };
+        run(INIT.replace("{partition}", partition)).execute(&mut *conn).await.map_err(Trouble::from)?;
+        if !parts.is_empty() {
+            run(parts).execute(&mut *conn).await.map_err(Trouble::from)?;
+        }
+        if settings.row_security {
+            run(ROW_SECURITY.replace("{role}", role)).execute(&mut *conn).await.map_err(Trouble::from)?;
+        }
+        fill(conn, initial).await?;
+    }
+    run(GRANTS.replace("{role}", role)).execute(&mut *conn).await.map_err(Trouble::from)?;
+    conn.execute("DROP TABLE medorder.making; COMMIT").await.map_err(Trouble::from)?;
+    Ok(())
+}
+
+/// Begins; two that create the schema at once meet in the catalog, and the second tries again.
+async fn run_retrying(conn: &mut PgConnection, begin: &'static str) -> Result<()> {
+    for _ in 0..20 {
+        match conn.execute(begin).await.map_err(Trouble::from) {
+            Ok(_) => return Ok(()),
+            Err(Trouble::Refused(state)) if matches!(&*state, "23505" | "42P06" | "42P07" | "XX000" | "40P01") => {}
+            // The other one dropped the table that both lock.
+            Err(Trouble::Foreign) => {}
+            Err(trouble) => return Err(trouble.into()),
+        }
+        conn.execute("ROLLBACK").await.map_err(Trouble::from)?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(unavailable("others make the schema at the same time; try again"))
+}
+
+async fn fill(conn: &mut PgConnection, initial: &Initial) -> Result<()> {
+    let fill = async {
+        sqlx::query("INSERT INTO medorder.meta VALUES (1, $1, $2)")
+            .bind(initial.generation)
+            .bind(FORMAT)
+            .execute(&mut *conn)
+            .await?;
+        let head = Head::genesis("");
+        sqlx::query("INSERT INTO medorder.territories VALUES ('', 1, true, 0, $1, $2)")
+            .bind(head.hash)
+            .bind(head.at)
+            .execute(&mut *conn)
+            .await?;
+        for key in &initial.keys {
+            sqlx::query("INSERT INTO medorder.keys VALUES ($1, $2, $3, $4)")
+                .bind(&key.purpose)
+                .bind(&key.territory)
+                .bind(i64::from(key.version))
+                .bind(&key.blob)
+                .execute(&mut *conn)
+                .await?;
+        }
+        Ok::<(), sqlx::Error>(())
+    };
+    fill.await.map_err(|error| Trouble::from(error).into())
+}
+
+/// The partitions of every table that has rows of territories.
+fn partitions(count: u16) -> String {
+    let mut sql = String::new();
+    for table in ["orders", "audit_entries", "idempotency", "relationships"] {
+        for n in 0..count {
+            sql.push_str(&format!(
+                "CREATE TABLE medorder.{table}_{n} PARTITION OF medorder.{table} \
+                 FOR VALUES WITH (MODULUS {count}, REMAINDER {n});"
+            ));
+        }
+    }
+    sql
+}
+
+async fn exists(conn: &mut PgConnection) -> Result<bool> {
+    let row = conn.fetch_one("SELECT to_regclass('medorder.meta') IS NOT NULL").await.map_err(Trouble::from)?;
+    Ok(get(&row, 0)?)
+}
+
+async fn format(conn: &mut PgConnection) -> Result<Option<i64>> {
+    let row = conn.fetch_optional("SELECT format FROM medorder.meta").await;
+    match row.map_err(Trouble::from) {
+        Ok(row) => Ok(row.map(|row| get(&row, 0)).transpose()?),
+        Err(Trouble::Refused(state)) if state == "42501" => {
+            Err(unavailable("the role has no rights in the medorder schema (an owner grants them with `init`)"))
+        }
+        Err(Trouble::Foreign) => Ok(None),
+        Err(trouble) => Err(trouble.into()),
+    }
+}
+
+/// The role's name as an identifier; only plain names are taken.
+fn quoted(role: &str) -> Result<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if role.is_empty() || role.len() > 63 || !role.bytes().all(plain) {
+        return Err(unavailable("the runtime role's name may have letters, digits, `_`, `-` and `.` only"));
+    }
+    Ok(format!("\"{role}\""))
+}
+
+fn unavailable(what: &'static str) -> Error {
+    Error::new(ErrorCode::StorageUnavailable, what)
+}
+
+fn unsupported(what: &'static str) -> Error {
+    Error::new(ErrorCode::SchemaUnsupported, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_checked_unless_the_url_says_otherwise() {
+        let mode = |url| parse(url).map(|parsed| parsed.connect.get_ssl_mode()).map_err(|error| error.code());
+        assert!(matches!(mode("postgres://app@db.example/orders"), Ok(PgSslMode::VerifyFull)));
+        assert!(matches!(mode("postgres://app@db.example/orders?pooler=transaction"), Ok(PgSslMode::VerifyFull)));
+        assert!(matches!(mode("postgres://app@localhost/orders?sslmode=disable"), Ok(PgSslMode::Disable)));
+        assert!(matches!(mode("postgres://app@%2Frun%2Fpostgresql/orders"), Ok(PgSslMode::Prefer)));
+    }
+
+    #[test]
+    fn our_own_options_are_taken_out() {
+        let parsed = parse("postgres://a@h/d?pooler=transaction&application_name=x&listen=off").unwrap();
+        assert!(parsed.pooled && !parsed.listen);
+        assert_eq!(parsed.connect.get_application_name(), Some("x"));
+        for url in ["postgres://a@h/d?pooler=session", "postgres://a@h/d?listen=maybe", "postgres://a@h:x/d"] {
+            let error = parse(url).err().map(|error| error.code());
+            assert_eq!(error, Some(ErrorCode::StorageUnavailable), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_a_plain_name() {
+        assert_eq!(quoted("medorder_app").unwrap(), "\"medorder_app\"");
+        for bad in ["", "a\"b", "a b", "a;b"] {
+            assert!(quoted(bad).is_err(), "{bad}");
+        }
+    }
+}
