@@ -5,8 +5,14 @@ pub mod child;
 pub mod dry;
 pub mod faulty;
 pub mod gate;
+pub mod history;
 pub mod ledger;
 pub mod mutate;
+#[cfg(unix)]
+pub mod pooler;
+#[cfg(unix)]
+pub mod postgres;
+pub mod proxy;
 pub mod raw;
 pub mod wrapped;
 
