@@ -1,7 +1,7 @@
 //! Every engine keeps every promise of the storage contract.
 
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Arguments, Trial};
 use medorder::storage::contract::{cases, generation, keys};
@@ -22,13 +22,37 @@ enum Home {
     Server(Made),
 }
 
-/// A database that goes away with its engine, so that the server's connections do not run out.
-struct Made(Database);
+/// A database that the next case takes over, as if nobody had used it: that is faster than to make another one.
+struct Made(&'static str, Database);
+
+/// What was made and is in no case's hands, by schema.
+static FREE: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+
+/// Puts a database back to what its template was.
+const RESET: &str = "BEGIN; DELETE FROM medorder.audit_entries; DELETE FROM medorder.orders; \
+    DELETE FROM medorder.idempotency; DELETE FROM medorder.relationships; DELETE FROM medorder.checkpoints; \
+    DELETE FROM medorder.territories; DELETE FROM medorder.keys; DELETE FROM medorder.meta; \
+    INSERT INTO medorder.meta SELECT * FROM born.meta; INSERT INTO medorder.keys SELECT * FROM born.keys; \
+    INSERT INTO medorder.territories SELECT * FROM born.territories; COMMIT";
+
+/// What a template must be put back to.
+const BORN: &str = "CREATE SCHEMA born; CREATE TABLE born.meta AS SELECT * FROM medorder.meta; \
+    CREATE TABLE born.keys AS SELECT * FROM medorder.keys; \
+    CREATE TABLE born.territories AS SELECT * FROM medorder.territories";
 
 impl Drop for Made {
     fn drop(&mut self) {
-        Server::shared().drop_database(&self.0);
+        // After a failure somebody may want to look at it.
+        if !std::thread::panicking() {
+            let database = self.1.clone();
+            database.run(RESET);
+            free().push(Self(self.0, database));
+        }
     }
+}
+
+fn free() -> MutexGuard<'static, Vec<Made>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes an engine that nobody has used.
@@ -62,12 +86,17 @@ fn sqlite() -> (Arc<dyn Storage>, Home) {
 }
 
 /// On a copy of a database with this schema, through pgbouncer if the url says so.
-fn postgres(schema: &str, more: &str) -> (Arc<dyn Storage>, Home) {
-    let database = Server::shared().database_like(template(schema));
+fn postgres(schema: &'static str, more: &str) -> (Arc<dyn Storage>, Home) {
+    let known = {
+        let mut free = free();
+        free.iter().position(|made| made.0 == schema).map(|at| free.swap_remove(at))
+    };
+    let made = known.unwrap_or_else(|| Made(schema, Server::shared().database_like(template(schema))));
+    let database = made.1.clone();
     let port = if more.is_empty() { database.port } else { pooler().port() };
     let url = database.url_at(port, RUNTIME, more);
     let engine = runtime().block_on(PostgresStorage::connect(&url, PostgresOptions::default()));
-    (Arc::new(engine.expect("a database that was made opens")), Home::Server(Made(database)))
+    (Arc::new(engine.expect("a database that was made opens")), Home::Server(made))
 }
 
 /// Databases with a schema and nobody connected, to be copied.
@@ -85,6 +114,7 @@ fn template(schema: &str) -> &'static str {
             let url = database.url(OWNER);
             let made = async { medorder::storage::postgres::init(&url, &settings, &initial()).await };
             runtime().block_on(made).expect("the owner makes the schema");
+            database.run(BORN);
             (name, database.name)
         };
         schemas.into_iter().map(make).collect()

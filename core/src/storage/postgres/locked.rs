@@ -1,6 +1,7 @@
 //! A group under its heads' locks: read what is there, drop what does not fit, write the rest.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use sqlx::Executor;
 
@@ -114,16 +115,26 @@ async fn write<'u>(
 impl Desk<'_> {
     /// Takes the heads' locks in one order, all of them if every epoch is to be raised.
     async fn lock(&mut self, units: &[Unit]) -> Result<(), Failure> {
-        let everything =
-            |unit: &Unit| unit.writes.iter().any(|w| matches!(w, Write::ReplaceKeys { .. } | Write::Generation(_)));
+        let everything = |unit: &Unit| {
+            unit.writes.iter().any(|w| matches!(w, Write::ReplaceKeys { .. } | Write::Generation(_)))
+        };
         let mut names: Vec<&str> = units.iter().map(|unit| unit.chain.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        let query = self.lane.query(
-            "SELECT territory_id, epoch, active, seq, hash, at FROM medorder.territories \
-             WHERE $2 OR territory_id = ANY($1) ORDER BY territory_id FOR NO KEY UPDATE",
-        );
-        let query = query.bind(names).bind(units.iter().any(everything));
+        fn text(condition: &str) -> String {
+            format!(
+                "SELECT territory_id, epoch, active, seq, hash, at FROM medorder.territories{condition} \
+                 ORDER BY territory_id FOR NO KEY UPDATE"
+            )
+        }
+        static ALL: LazyLock<String> = LazyLock::new(|| text(""));
+        static ONE: LazyLock<String> = LazyLock::new(|| text(" WHERE territory_id = $1"));
+        static SOME: LazyLock<String> = LazyLock::new(|| text(" WHERE territory_id = ANY($1)"));
+        let query = match names.as_slice() {
+            _ if units.iter().any(everything) => self.lane.query(ALL.as_str()),
+            [one] => self.lane.query(ONE.as_str()).bind(*one),
+            _ => self.lane.query(SOME.as_str()).bind(names),
+        };
         for row in query.fetch_all(&mut self.lane.conn).await.map_err(Trouble::from)? {
             let (epoch, active, head) = (rows::unsigned(&row, 1)?, get(&row, 2)?, rows::head(&row, 3)?);
             let row_of = Row { epoch, active, head, from: head.seq, stored: (epoch, active), touched: false };
@@ -135,7 +146,9 @@ impl Desk<'_> {
     /// True if the entries that a lost try would have written are there: then all of it is.
     async fn holds(&mut self, doubt: &Doubt) -> Result<bool, Failure> {
         for (territory, head) in &doubt.marks {
-            let query = self.lane.query("SELECT hash FROM medorder.audit_entries WHERE territory_id = $1 AND seq = $2");
+            let query = self
+                .lane
+                .query("SELECT hash FROM medorder.audit_entries WHERE territory_id = $1 AND seq = $2");
             let query = query.bind(territory).bind(signed(head.seq)?);
             let row = query.fetch_optional(&mut self.lane.conn).await.map_err(Trouble::from)?;
             let hash = row.map(|row| rows::fixed::<32>(&row, 0)).transpose()?;
@@ -215,7 +228,8 @@ impl Desk<'_> {
 
     async fn misfit(&mut self, unit: &Unit) -> Result<Option<Outcome>, Failure> {
         let territory = unit.chain.as_str();
-        let record = |record: &IdempotencyRecord| self.records.get(&(territory.to_owned(), record.key)).cloned();
+        let record =
+            |record: &IdempotencyRecord| self.records.get(&(territory.to_owned(), record.key)).cloned();
         let taken: Vec<_> = unit.idempotency.iter().filter_map(record).collect();
         if !taken.is_empty() {
             return Ok(Some(Outcome::Replay(taken)));
@@ -328,8 +342,9 @@ impl Desk<'_> {
             }
             Write::RaiseEpoch => self.row(&unit.chain)?.epoch += 1,
             Write::Relationship(one) => {
-                let query =
-                    self.lane.query("INSERT INTO medorder.relationships VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+                let query = self
+                    .lane
+                    .query("INSERT INTO medorder.relationships VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
                 let query = query.bind(territory).bind(&one.patient_id).bind(&one.provider_id);
                 query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
             }
