@@ -2,6 +2,8 @@
 
 pub mod canary;
 pub mod child;
+#[cfg(unix)]
+pub mod crew;
 pub mod dry;
 pub mod faulty;
 pub mod gate;
@@ -14,6 +16,10 @@ pub mod pooler;
 pub mod postgres;
 pub mod proxy;
 pub mod raw;
+#[cfg(unix)]
+pub mod site;
+pub mod told;
+pub mod verdict;
 pub mod wrapped;
 
 use std::path::PathBuf;

@@ -229,6 +229,14 @@ impl Database {
         self.rows(statement).swap_remove(0).swap_remove(0)
     }
 
+    /// Runs statements that answer nothing, as the superuser.
+    ///
+    /// # Panics
+    /// If one fails.
+    pub fn run(&self, statements: &str) {
+        drop(self.rows(statements));
+    }
+
     /// The rows that `role` sees.
     ///
     /// # Errors
