@@ -14,6 +14,8 @@ mod guard;
 mod keyring;
 mod list;
 mod log;
+#[cfg(feature = "postgres")]
+mod moving;
 mod opening;
 mod queries;
 mod report;

@@ -382,6 +382,15 @@ impl Storage for SqliteStorage {
         Box::pin(ready(self.read(|conn| read::idempotency(conn, territory, &key))))
     }
 
+    fn records<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<IdempotencyRecord>>> {
+        Box::pin(ready(self.read(|conn| read::records(conn, territory, after, limit))))
+    }
+
     fn entries<'a>(
         &'a self,
         chain: &'a Chain,

@@ -192,6 +192,23 @@ pub(super) fn idempotency(
     one(&mut *conn.prepare_cached(IDEMPOTENCY)?, params![pk, key], rows::idempotency)
 }
 
+pub(super) fn records(
+    conn: &Connection,
+    territory: &TerritoryId,
+    after: Option<[u8; 32]>,
+    limit: usize,
+) -> Rows<Vec<IdempotencyRecord>> {
+    let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(Vec::new()) };
+    collect(
+        &mut *conn.prepare_cached(
+            "SELECT key, request, order_id, row_version, at FROM idempotency \
+             WHERE territory_pk = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+        )?,
+        params![pk, after.map_or_else(Vec::new, |key| key.to_vec()), int(limit)],
+        rows::idempotency,
+    )
+}
+
 pub(super) fn entries(
     conn: &Connection,
     chain: &Chain,
