@@ -1,8 +1,8 @@
 //! The wire to PostgreSQL is cut at each byte of a call: the call is acknowledged or fails, what is unknown is
 //! settled by its key, nothing acknowledged is lost and nothing happens twice.
 //!
-//! `MEDORDER_CUT_STEP` (11) is the distance between the bytes; 1 cuts at every one. `MEDORDER_SEED` says where the
-//! steps start.
+//! `MEDORDER_CUT_STEP` (83 and more) is the distance between the bytes; a campaign has 1, which cuts at every one.
+//! `MEDORDER_SEED` says where the steps start.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
@@ -234,7 +234,7 @@ fn campaign(title: &str, mut bench: Bench, step: u64, stays_dead: bool) {
     bench.judge(&mut tally, &unknown);
     let text = format!("{title} (seed {seed}, step {step}): {tally:?} in {:.1?}\n", started.elapsed());
     let _ = std::io::stderr().write_all(text.as_bytes());
-    assert!(tally.cuts > 50, "{tally:?}");
+    assert!(tally.cuts > 30, "{tally:?}");
     if stays_dead {
         assert!(tally.unknown > 0 && tally.failed > 0, "the cuts met no commit: {tally:?}");
     } else {
@@ -247,7 +247,7 @@ fn a_call_whose_wire_is_cut_and_mended_is_done_once() {
     campaign(
         "cut and mended",
         Bench::new("", Duration::from_secs(20)),
-        setting("MEDORDER_CUT_STEP", 11),
+        setting("MEDORDER_CUT_STEP", 83),
         false,
     );
 }
@@ -255,11 +255,11 @@ fn a_call_whose_wire_is_cut_and_mended_is_done_once() {
 #[test]
 fn a_transaction_whose_wire_is_cut_and_mended_is_done_once() {
     let bench = Bench::new("&pooler=transaction", Duration::from_secs(20));
-    campaign("cut and mended, in transactions", bench, setting("MEDORDER_CUT_STEP", 23), false);
+    campaign("cut and mended, in transactions", bench, setting("MEDORDER_CUT_STEP", 211), false);
 }
 
 #[test]
 fn a_call_whose_wire_stays_cut_is_settled_by_its_key() {
     let bench = Bench::new("", Duration::from_millis(60));
-    campaign("cut for good", bench, setting("MEDORDER_CUT_STEP", 61), true);
+    campaign("cut for good", bench, setting("MEDORDER_CUT_STEP", 211), true);
 }
