@@ -47,7 +47,8 @@ pub fn end(name: &str, time: u64, answer: &Result<&OrderSummary, &Error>) -> Str
                     None => "nothing VERSION_CONFLICT".to_owned(),
                 },
                 ErrorCode::OutcomeUnknown => "unknown".to_owned(),
-                other => format!("nothing {}", other.name()),
+                // With the message, which tells whoever looks for the cause.
+                other => format!("nothing {}:{}", other.name(), error.to_string().replace(' ', "_")),
             };
             (details.order_id.clone(), answer)
         }
@@ -73,7 +74,7 @@ pub enum Heard {
         order: Option<OrderId>,
         act: Act,
     },
-    /// `why` is the code that stands behind an answer that nothing was done.
+    /// `why` is what stands behind an answer that nothing was done: the code, and a message.
     End {
         name: String,
         time: u64,
@@ -167,7 +168,11 @@ mod tests {
         let codes = [
             (ErrorCode::OutcomeUnknown, Answer::Unknown, None),
             (ErrorCode::OrderNotFound, Answer::Missing, None),
-            (ErrorCode::StorageUnavailable, Answer::Nothing, Some("STORAGE_UNAVAILABLE".to_owned())),
+            (
+                ErrorCode::StorageUnavailable,
+                Answer::Nothing,
+                Some("STORAGE_UNAVAILABLE:STORAGE_UNAVAILABLE:_x".to_owned()),
+            ),
         ];
         for (code, answer, why) in codes {
             let error = Error::new(code, "x").with(|details| details.order_id = Some(order.to_string()));
