@@ -2,12 +2,24 @@
 
 pub mod canary;
 pub mod child;
+#[cfg(unix)]
+pub mod crew;
 pub mod dry;
 pub mod faulty;
 pub mod gate;
+pub mod history;
 pub mod ledger;
 pub mod mutate;
+#[cfg(unix)]
+pub mod pooler;
+#[cfg(unix)]
+pub mod postgres;
+pub mod proxy;
 pub mod raw;
+#[cfg(unix)]
+pub mod site;
+pub mod told;
+pub mod verdict;
 pub mod wrapped;
 
 use std::path::PathBuf;
@@ -16,9 +28,9 @@ use std::sync::Arc;
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
+use medorder::storage::Initial;
 use medorder::storage::Storage;
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::Initial;
 use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,

@@ -9,7 +9,9 @@ use moka::future::Cache;
 
 use super::callback::Background;
 use super::committer::Committer;
-use super::keyring::{Keyring, initial_keys};
+use super::keyring::Keyring;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
+use super::keyring::initial_keys;
 use super::{Core, OrderService};
 use crate::access::AccessPolicy;
 use crate::anchor::AnchorSink;
@@ -201,11 +203,16 @@ impl Builder {
             #[cfg(feature = "sqlite")]
             Place::File(path) => self.file(&path, background).await,
             #[cfg(feature = "postgres")]
-            Place::Postgres(url) => Ok(Arc::new(PostgresStorage::connect(&url, self.postgres.clone()).await?)),
+            Place::Postgres(url) => {
+                Ok(Arc::new(PostgresStorage::connect(&url, self.postgres.clone()).await?))
+            }
             #[cfg(not(feature = "sqlite"))]
-            Place::File(_) => Err(no_engine()),
+            Place::File(_) => {
+                let _ = background;
+                Err(no_engine())
+            }
             #[cfg(not(feature = "postgres"))]
-            Place::Postgres(_) => Err(no_engine()),
+            Place::Postgres => Err(no_engine()),
         }
     }
 
@@ -237,7 +244,10 @@ impl Builder {
         let Some(text) = self.url.to_str() else { return Ok(Place::File(self.url.clone())) };
         match text.split_once("://") {
             Some(("sqlite", path)) => Ok(Place::File(PathBuf::from(path))),
+            #[cfg(feature = "postgres")]
             Some(("postgres" | "postgresql", _)) => Ok(Place::Postgres(text.to_owned())),
+            #[cfg(not(feature = "postgres"))]
+            Some(("postgres" | "postgresql", _)) => Ok(Place::Postgres),
             Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => Err(no_engine()),
             _ => Ok(Place::File(self.url.clone())),
         }
@@ -246,8 +256,12 @@ impl Builder {
 
 /// Where a database is.
 enum Place {
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "there is no engine for it"))]
     File(PathBuf),
+    #[cfg(feature = "postgres")]
     Postgres(String),
+    #[cfg(not(feature = "postgres"))]
+    Postgres,
 }
 
 fn no_engine() -> Error {

@@ -358,7 +358,10 @@ pub enum Outcome {
 }
 
 /// A word of the log: those this library writes are borrowed from the program, others are kept as they are.
-#[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(dead_code, reason = "no engine reads it"))]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "no engine reads it")
+)]
 pub(super) fn word(text: &str) -> Cow<'static, str> {
     let action = || Action::parse(text).map(Action::name);
     let outcome = || audit::Outcome::parse(text).map(audit::Outcome::name);

@@ -54,11 +54,25 @@ pub(crate) struct Root {
 /// A database and who opens it.
 #[derive(Args)]
 pub(crate) struct Database {
-    /// Database file
-    #[arg(long, value_name = "FILE")]
+    /// Database file, or postgres://ROLE@HOST/NAME (its password: PGPASSWORD or a .pgpass file)
+    #[arg(long, value_name = "FILE|URL")]
     pub(crate) db: PathBuf,
     #[command(flatten)]
     pub(crate) access: Access,
+}
+
+/// How to make a PostgreSQL schema; the url is the owner's.
+#[derive(Args)]
+pub(crate) struct Schema {
+    /// PostgreSQL: the role that programs will sign in as; it must exist and own nothing
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// PostgreSQL: split the tables by territory into this many partitions
+    #[arg(long, value_name = "N", requires = "role", default_value_t = 0)]
+    pub(crate) partitions: u16,
+    /// PostgreSQL: leave out row-level security, the second wall between territories
+    #[arg(long, requires = "role")]
+    pub(crate) no_row_security: bool,
 }
 
 /// What to register.
@@ -109,8 +123,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         key_file: PathBuf,
     },
-    /// Make a database
-    Init(Database),
+    /// Make a database; on PostgreSQL again to bring a role's grants up to date
+    Init {
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        schema: Schema,
+    },
     /// Put a territory into service, or say which provider may order for which patient there
     Register {
         #[command(flatten)]
@@ -181,7 +200,7 @@ pub(crate) enum Command {
         #[arg(long)]
         patient: String,
     },
-    /// Copy the database while it is in use
+    /// Copy the database while it is in use; not for PostgreSQL, which has tools of its own
     Backup {
         #[command(flatten)]
         database: Database,
@@ -191,11 +210,11 @@ pub(crate) enum Command {
     },
     /// Verify a backup and take it into use under a new name: new generation, fresh checkpoints
     Restore {
-        /// Backup to copy
+        /// Backup to copy; not for PostgreSQL, where the server's own tools have copied before
         #[arg(long, value_name = "FILE")]
-        from: PathBuf,
-        /// Database to make
-        #[arg(long, value_name = "FILE", visible_alias = "db")]
+        from: Option<PathBuf>,
+        /// Database to make, or the PostgreSQL database that was put back
+        #[arg(long, value_name = "FILE|URL", visible_alias = "db")]
         to: PathBuf,
         #[command(flatten)]
         access: Access,

@@ -7,10 +7,10 @@ use medorder::access::role;
 use medorder::keys::Zeroizing;
 use medorder::{
     Actor, AnchorFile, EnvKey, Error, ErrorCode, KeyError, KeyFile, KeyProvider, OrderService, Purpose,
-    Result, RoleName, Rule, TerritoryId, service::Builder,
+    Result, RoleName, Rule, TerritoryId, service::Builder, storage::postgres::PostgresInit,
 };
 
-use crate::cli::{Access, Database, NewRoot, Root};
+use crate::cli::{Access, Database, NewRoot, Root, Schema};
 use crate::notes::Notes;
 
 /// A root key from either place.
@@ -67,9 +67,32 @@ impl KeyProvider for RootKey {
     }
 }
 
+/// True for a database on a server.
+pub(crate) fn is_url(db: &Path) -> bool {
+    db.to_str().is_some_and(|text| text.contains("://") && !text.starts_with("sqlite://"))
+}
+
+/// A database's name to print: of a url neither the password nor the options.
+pub(crate) fn shown(db: &Path) -> String {
+    let text = db.display().to_string();
+    let Some((scheme, rest)) = text.split_once("://").filter(|_| is_url(db)) else { return text };
+    let place = rest.split_once('?').map_or(rest, |(place, _)| place);
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
 /// Makes a database; one that is there is not touched.
-pub(crate) async fn init(database: &Database) -> Result<()> {
+pub(crate) async fn init(database: &Database, schema: &Schema) -> Result<()> {
     let key = RootKey::try_from(&database.access.root)?;
+    if is_url(&database.db) {
+        let Some(role) = &schema.role else { return Err(Error::fault("role", Rule::Required)) };
+        let settings =
+            PostgresInit::new(role).partitions(schema.partitions).row_security(!schema.no_row_security);
+        return OrderService::builder(&database.db, key).init(&settings).await;
+    }
+    if schema.role.is_some() {
+        return Err(Error::fault("role", Rule::NotAllowed));
+    }
     if database.db.exists() {
         return Err(exists("--db", &database.db));
     }
@@ -100,7 +123,9 @@ pub(crate) async fn open_beside(db: &Path, access: &Access, notes: Option<Notes>
 
 fn existing(db: &Path, access: &Access) -> Result<Builder> {
     let key = RootKey::try_from(&access.root)?;
-    std::fs::metadata(db).map_err(|e| file_error(db, "opened", &e))?;
+    if !is_url(db) {
+        std::fs::metadata(db).map_err(|e| file_error(db, "opened", &e))?;
+    }
     Ok(OrderService::builder(db, key).create(false))
 }
 

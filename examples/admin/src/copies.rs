@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use medorder::{Error, ErrorCode, Result, Verdict};
+use medorder::{Error, ErrorCode, Result, Rule, Verdict};
 
 use crate::audit::print_report;
 use crate::cli::{Access, Database};
-use crate::connect::{administrator, auditor, create_private, exists, file_error, open, open_beside, with};
+use crate::connect::{
+    administrator, auditor, create_private, exists, file_error, is_url, open, open_beside, shown, with,
+};
 use crate::terminal::{say, tell};
 
 pub(crate) async fn backup(database: &Database, to: &Path) -> Result<()> {
@@ -22,7 +24,14 @@ pub(crate) async fn backup(database: &Database, to: &Path) -> Result<()> {
 }
 
 /// The exit code is that of what was found in a backup that is not taken into use.
-pub(crate) async fn restore(from: &Path, to: &Path, access: &Access, force: bool) -> Result<u8> {
+pub(crate) async fn restore(from: Option<&Path>, to: &Path, access: &Access, force: bool) -> Result<u8> {
+    let from = match (from, is_url(to)) {
+        // The server's own tools have put it back already; one that is not intact stays as it is.
+        (None, true) => return check_and_use(to, access, force).await,
+        (Some(_), true) => return Err(Error::fault("from", Rule::NotAllowed)),
+        (None, false) => return Err(Error::fault("from", Rule::Required)),
+        (Some(from), false) => from,
+    };
     // A log beside it belongs to a database that is open or was not closed: the file alone is not all of it.
     if beside(from).iter().any(|file| file.exists()) {
         let message = format!("{} is open or was not closed: make a copy with backup", from.display());
@@ -65,7 +74,7 @@ async fn check_and_use(to: &Path, access: &Access, force: bool) -> Result<u8> {
     if report.verdict == Verdict::Intact {
         closed?;
     }
-    say!("restored to {}; {} chains have fresh checkpoints", to.display(), notes.len());
+    say!("restored to {}; {} chains have fresh checkpoints", shown(to), notes.len());
     Ok(0)
 }
 

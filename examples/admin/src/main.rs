@@ -21,7 +21,7 @@ use clap::Parser;
 use medorder::{Error, ErrorCode, Result, generate_key_file};
 
 use crate::cli::{Cli, Command};
-use crate::connect::{exists, key_trouble};
+use crate::connect::{exists, key_trouble, shown};
 use crate::terminal::{say, tell};
 
 /// What every failure to run answers; `verify-audit` has its own numbers for what it finds.
@@ -67,9 +67,9 @@ async fn run(command: Command) -> Result<u8> {
             say!("wrote a root key to {}", key_file.display());
             say!("Losing this file loses the data. Keep a copy apart from the database and its backups.");
         }
-        Command::Init(database) => {
-            connect::init(&database).await?;
-            say!("made {}", database.db.display());
+        Command::Init { database, schema } => {
+            connect::init(&database, &schema).await?;
+            say!("made {}", shown(&database.db));
         }
         Command::Register { database, what } => register::register(&database, &what).await?,
         Command::Import { database, territory, file } => {
@@ -89,7 +89,7 @@ async fn run(command: Command) -> Result<u8> {
         }
         Command::Backup { database, to } => copies::backup(&database, &to).await?,
         Command::Restore { from, to, access, force } => {
-            return copies::restore(&from, &to, &access, force).await;
+            return copies::restore(from.as_deref(), &to, &access, force).await;
         }
     }
     Ok(0)

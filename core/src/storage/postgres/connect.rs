@@ -16,6 +16,8 @@ use crate::storage::Initial;
 const INIT: &str = include_str!("../../../migrations/postgres/0001_init.sql");
 const ROW_SECURITY: &str = include_str!("../../../migrations/postgres/row_security.sql");
 const GRANTS: &str = include_str!("../../../migrations/postgres/grants.sql");
+/// The tables that have rows of territories.
+const TERRITORIAL: [&str; 4] = ["orders", "audit_entries", "idempotency", "relationships"];
 const FORMAT: i64 = 1;
 /// Bodies of functions in standard SQL came with it.
 const OLDEST_SERVER: i32 = 140_000;
@@ -46,11 +48,7 @@ impl Settings {
             // Statements of a name would be looked for on whichever connection comes next.
             asked.connect = asked.connect.statement_cache_capacity(0);
         } else {
-            asked.connect = asked.connect.options([
-                ("search_path", "pg_catalog"),
-                ("default_transaction_isolation", "read\\ committed"),
-                ("lock_timeout", "2000"),
-            ]);
+            asked.connect = asked.connect.options([("search_path", "pg_catalog"), ("lock_timeout", "2000")]);
         }
         Ok(Self {
             options: asked.connect,
@@ -67,7 +65,7 @@ impl Settings {
         if !self.pooled {
             // What the server's operator has set is kept if it is as strong or stronger.
             conn.execute(
-                "SELECT CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN '' \
+                "SELECT set_config('default_transaction_isolation', 'read committed', false), CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN '' \
                  ELSE set_config('synchronous_commit', 'on', false) END",
             )
             .await?;
@@ -80,7 +78,7 @@ impl Settings {
     pub(super) async fn check(&self, conn: &mut PgConnection) -> Result<()> {
         let server = conn
             .fetch_one(
-                "SELECT current_setting('server_version_num')::int4, current_setting('fsync')::bool, \
+                "SELECT current_setting('server_version_num')::int4, coalesce(current_setting('fsync', true)::bool, false), \
                  to_regclass('medorder.meta') IS NOT NULL, \
                  coalesce((SELECT c.relrowsecurity AND (r.rolsuper OR r.rolbypassrls OR c.relowner = r.oid) \
                      FROM pg_class c, pg_roles r \
@@ -92,7 +90,9 @@ impl Settings {
             return Err(unavailable("the server is older than PostgreSQL 14"));
         }
         if !get::<bool>(&server, 1)? && !self.allow_fsync_off {
-            return Err(unavailable("the server runs with fsync=off and would lose commits"));
+            return Err(unavailable(
+                "the server runs with fsync=off, or does not say, and could lose commits",
+            ));
         }
         if !get::<bool>(&server, 2)? {
             return Err(unsupported("the database has no medorder schema (an owner makes it with `init`)"));
@@ -169,12 +169,14 @@ pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) 
 
 async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, initial: &Initial) -> Result<()> {
     let run = |sql: String| sqlx::raw_sql(AssertSqlSafe(sql));
-    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1 AND NOT rolsuper \
-         AND NOT rolbypassrls AND rolname <> current_user)")
-        .bind(&settings.role)
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(Trouble::from)?;
+    let known: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1 AND NOT rolsuper \
+         AND NOT rolbypassrls AND rolname <> current_user)",
+    )
+    .bind(&settings.role)
+    .fetch_one(&mut *conn)
+    .await
+    .map_err(Trouble::from)?;
     if !known {
         return Err(unavailable(
             "the runtime role must exist, be another one than the owner, and be no superuser (CREATE ROLE .. LOGIN)",
@@ -198,7 +200,10 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
             run(parts).execute(&mut *conn).await.map_err(Trouble::from)?;
         }
         if settings.row_security {
-            run(ROW_SECURITY.replace("{role}", role)).execute(&mut *conn).await.map_err(Trouble::from)?;
+            for table in TERRITORIAL {
+                let sql = ROW_SECURITY.replace("{role}", role).replace("{table}", table);
+                run(sql).execute(&mut *conn).await.map_err(Trouble::from)?;
+            }
         }
         fill(conn, initial).await?;
     }
@@ -212,7 +217,8 @@ async fn run_retrying(conn: &mut PgConnection, begin: &'static str) -> Result<()
     for _ in 0..20 {
         match conn.execute(begin).await.map_err(Trouble::from) {
             Ok(_) => return Ok(()),
-            Err(Trouble::Refused(state)) if matches!(&*state, "23505" | "42P06" | "42P07" | "XX000" | "40P01") => {}
+            Err(Trouble::Refused(state))
+                if matches!(&*state, "23505" | "42P06" | "42P07" | "XX000" | "40P01") => {}
             // The other one dropped the table that both lock.
             Err(Trouble::Foreign) => {}
             Err(trouble) => return Err(trouble.into()),
@@ -253,7 +259,7 @@ async fn fill(conn: &mut PgConnection, initial: &Initial) -> Result<()> {
 /// The partitions of every table that has rows of territories.
 fn partitions(count: u16) -> String {
     let mut sql = String::new();
-    for table in ["orders", "audit_entries", "idempotency", "relationships"] {
+    for table in TERRITORIAL {
         for n in 0..count {
             sql.push_str(&format!(
                 "CREATE TABLE medorder.{table}_{n} PARTITION OF medorder.{table} \
@@ -265,7 +271,8 @@ fn partitions(count: u16) -> String {
 }
 
 async fn exists(conn: &mut PgConnection) -> Result<bool> {
-    let row = conn.fetch_one("SELECT to_regclass('medorder.meta') IS NOT NULL").await.map_err(Trouble::from)?;
+    let row =
+        conn.fetch_one("SELECT to_regclass('medorder.meta') IS NOT NULL").await.map_err(Trouble::from)?;
     Ok(get(&row, 0)?)
 }
 
@@ -273,9 +280,9 @@ async fn format(conn: &mut PgConnection) -> Result<Option<i64>> {
     let row = conn.fetch_optional("SELECT format FROM medorder.meta").await;
     match row.map_err(Trouble::from) {
         Ok(row) => Ok(row.map(|row| get(&row, 0)).transpose()?),
-        Err(Trouble::Refused(state)) if state == "42501" => {
-            Err(unavailable("the role has no rights in the medorder schema (an owner grants them with `init`)"))
-        }
+        Err(Trouble::Refused(state)) if state == "42501" => Err(unavailable(
+            "the role has no rights in the medorder schema (an owner grants them with `init`)",
+        )),
         Err(Trouble::Foreign) => Ok(None),
         Err(trouble) => Err(trouble.into()),
     }
@@ -306,7 +313,10 @@ mod tests {
     fn tls_is_checked_unless_the_url_says_otherwise() {
         let mode = |url| parse(url).map(|parsed| parsed.connect.get_ssl_mode()).map_err(|error| error.code());
         assert!(matches!(mode("postgres://app@db.example/orders"), Ok(PgSslMode::VerifyFull)));
-        assert!(matches!(mode("postgres://app@db.example/orders?pooler=transaction"), Ok(PgSslMode::VerifyFull)));
+        assert!(matches!(
+            mode("postgres://app@db.example/orders?pooler=transaction"),
+            Ok(PgSslMode::VerifyFull)
+        ));
         assert!(matches!(mode("postgres://app@localhost/orders?sslmode=disable"), Ok(PgSslMode::Disable)));
         assert!(matches!(mode("postgres://app@%2Frun%2Fpostgresql/orders"), Ok(PgSslMode::Prefer)));
     }
@@ -316,7 +326,8 @@ mod tests {
         let parsed = parse("postgres://a@h/d?pooler=transaction&application_name=x&listen=off").unwrap();
         assert!(parsed.pooled && !parsed.listen);
         assert_eq!(parsed.connect.get_application_name(), Some("x"));
-        for url in ["postgres://a@h/d?pooler=session", "postgres://a@h/d?listen=maybe", "postgres://a@h:x/d"] {
+        for url in ["postgres://a@h/d?pooler=session", "postgres://a@h/d?listen=maybe", "postgres://a@h:x/d"]
+        {
             let error = parse(url).err().map(|error| error.code());
             assert_eq!(error, Some(ErrorCode::StorageUnavailable), "{url}");
         }

@@ -60,7 +60,8 @@ impl<'u> Group<'u> {
             return Err(Error::new(ErrorCode::Internal, "a draft was not linked"));
         }
         let last = places.last().map_or(*head, |place| place.head);
-        self.entries.extend(places.into_iter().zip(&unit.drafts).map(|(place, draft)| (territory, place, draft)));
+        self.entries
+            .extend(places.into_iter().zip(&unit.drafts).map(|(place, draft)| (territory, place, draft)));
         Ok(last)
     }
 
@@ -94,7 +95,10 @@ impl<'u> Group<'u> {
         }
     }
 
-    fn bind<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Result<Query<'q, Postgres, PgArguments>> {
+    fn bind<'q>(
+        &'q self,
+        query: Query<'q, Postgres, PgArguments>,
+    ) -> Result<Query<'q, Postgres, PgArguments>> {
         let many = self.shape().many;
         let mut query = match self.heads.as_slice() {
             [one] => query
@@ -206,7 +210,10 @@ fn places<'q, R: Placed>(
     if many { query.bind(column(rows, Placed::territory)) } else { query }
 }
 
-fn column<'r, R, T: Type<Postgres> + Encode<'r, Postgres>>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+fn column<'r, R, T: Type<Postgres> + Encode<'r, Postgres>>(
+    rows: &'r [R],
+    value: impl Fn(&'r R) -> T,
+) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
@@ -235,7 +242,8 @@ impl Shape {
 
     fn text(self) -> String {
         let (heads, all) = if self.many { (MANY_HEADS, MANY_FIT) } else { (ONE_HEAD, ONE_FITS) };
-        let mut text = Text { many: self.many, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 7 };
+        let mut text =
+            Text { many: self.many, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 7 };
         if self.inserts {
             let plain = ["bytea", "text", "text", "text", "int8", "int8", "int8"];
             text.insert("o", "orders", &[plain, ["bytea"; 7]].concat());
@@ -250,10 +258,14 @@ impl Shape {
             text.insert("i", "idempotency", &["bytea", "bytea", "bytea", "int8", "int8"]);
         }
         if self.entries {
-            text.insert("a", "audit_entries", &[
-                "int8", "int8", "text", "text", "text", "bytea", "text", "text", "text", "text", "int8", "bytea",
-                "int8", "text", "text", "bytea", "bytea", "bytea",
-            ]);
+            text.insert(
+                "a",
+                "audit_entries",
+                &[
+                    "int8", "int8", "text", "text", "text", "bytea", "text", "text", "text", "text", "int8",
+                    "bytea", "int8", "text", "text", "bytea", "bytea", "bytea",
+                ],
+            );
         }
         let Text { mut sql, counts, .. } = text;
         let _ = write!(sql, " SELECT 1 / ({})::int4", counts.join(" AND "));

@@ -107,7 +107,8 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn new() -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|_| Error::new(ErrorCode::StorageUnavailable, "no reactor can be made"))?;
+        let runtime =
+            runtime.map_err(|_| Error::new(ErrorCode::StorageUnavailable, "no reactor can be made"))?;
         Ok(Self { lane: None, runtime: Some(runtime) })
     }
 

@@ -30,8 +30,8 @@ use crate::audit::Entry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
-    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
-    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, blocks,
+    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow,
+    Outcome, Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, blocks,
 };
 
 /// How to use the server.
@@ -217,7 +217,9 @@ impl Shared {
         let (shared, scope) = (Arc::clone(self), scope.to_owned());
         let running = self.handle.spawn(async move { shared.away(&scope, &work).await });
         Box::pin(async move {
-            running.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::StorageUnavailable, "the engine is stopping")))
+            running
+                .await
+                .unwrap_or_else(|_| Err(Error::new(ErrorCode::StorageUnavailable, "the engine is stopping")))
         })
     }
 
@@ -248,7 +250,12 @@ impl Shared {
         Ok(done?)
     }
 
-    fn commit(&self, writer: &mut Option<Writer>, units: &[Unit], linker: &dyn Linker) -> Result<Vec<Outcome>> {
+    fn commit(
+        &self,
+        writer: &mut Option<Writer>,
+        units: &[Unit],
+        linker: &dyn Linker,
+    ) -> Result<Vec<Outcome>> {
         self.live()?;
         let open = writer.as_mut().ok_or_else(closed)?;
         let outcomes = open.commit(&self.settings, self.patience, units, linker)?;
@@ -273,7 +280,8 @@ fn is_event(draft: &crate::audit::EntryDraft) -> bool {
 }
 
 fn own_runtime() -> Result<Runtime> {
-    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("medorder-postgres").enable_all().build();
+    let runtime =
+        Builder::new_multi_thread().worker_threads(1).thread_name("medorder-postgres").enable_all().build();
     runtime.map_err(|_| unavailable("no thread can be started"))
 }
 
@@ -295,7 +303,9 @@ impl Storage for PostgresStorage {
         }
         // Inside somebody's runtime no other one can be driven.
         let done = std::thread::scope(|scope| scope.spawn(work).join());
-        Box::pin(ready(done.unwrap_or_else(|_| Err(Error::new(ErrorCode::OutcomeUnknown, "the commit panicked")))))
+        Box::pin(ready(
+            done.unwrap_or_else(|_| Err(Error::new(ErrorCode::OutcomeUnknown, "the commit panicked"))),
+        ))
     }
 
     fn commit_now(&self, unit: Unit, linker: &dyn Linker) -> Result<Outcome, NotNow> {
@@ -336,7 +346,11 @@ impl Storage for PostgresStorage {
         self.read("", read::all_keys())
     }
 
-    fn order<'a>(&'a self, territory: &'a TerritoryId, id: OrderId) -> BoxFuture<'a, Result<Option<OrderRow>>> {
+    fn order<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        id: OrderId,
+    ) -> BoxFuture<'a, Result<Option<OrderRow>>> {
         self.of(territory, read::order(territory.as_str(), id))
     }
 

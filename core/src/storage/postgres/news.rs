@@ -35,12 +35,7 @@ pub(super) struct News {
 
 impl News {
     pub(super) fn new(own: String) -> Self {
-        Self {
-            committed: Notify::new(),
-            listening: AtomicBool::new(false),
-            heard: AtomicU64::new(0),
-            own,
-        }
+        Self { committed: Notify::new(), listening: AtomicBool::new(false), heard: AtomicU64::new(0), own }
     }
 
     /// Others should hear of a commit.

@@ -10,8 +10,8 @@ use super::rows::{self, ENTRY_COLUMNS, ORDER_COLUMNS, Rows, TERRITORY_COLUMNS, T
 use crate::audit::Entry;
 use crate::model::{OrderFilter, OrderId};
 use crate::storage::{
-    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship, RelationshipQuery,
-    TerritoryRow, WrappedKey,
+    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship,
+    RelationshipQuery, TerritoryRow, WrappedKey,
 };
 
 pub(super) const ALL_KEYS: &str = "SELECT purpose, territory_id, version, blob FROM medorder.keys \
@@ -95,8 +95,9 @@ pub(super) fn meta() -> Work<Meta> {
 }
 
 pub(super) fn territory(chain: &str) -> Work<Option<TerritoryRow>> {
-    static SQL: LazyLock<String> =
-        LazyLock::new(|| format!("SELECT {TERRITORY_COLUMNS} FROM medorder.territories t WHERE t.territory_id = $1"));
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {TERRITORY_COLUMNS} FROM medorder.territories t WHERE t.territory_id = $1")
+    });
     Statement::fixed(&SQL, vec![text(chain)]).one(rows::territory)
 }
 
@@ -107,8 +108,9 @@ pub(super) fn names() -> Work<Vec<String>> {
 }
 
 pub(super) fn territories() -> Work<Vec<TerritoryRow>> {
-    static SQL: LazyLock<String> =
-        LazyLock::new(|| format!("SELECT {TERRITORY_COLUMNS} FROM medorder.territories t ORDER BY t.territory_id"));
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {TERRITORY_COLUMNS} FROM medorder.territories t ORDER BY t.territory_id")
+    });
     Statement::fixed(&SQL, vec![]).all(rows::territory)
 }
 
@@ -149,7 +151,9 @@ pub(super) fn orders(
     limit: usize,
 ) -> Work<Vec<OrderRow>> {
     let mut made = Made { text: String::new(), values: vec![text(territory)] };
-    let names: Vec<&str> = filter.status.iter().map(|status| status.name()).collect();
+    let mut names: Vec<&str> = filter.status.iter().map(|status| status.name()).collect();
+    names.sort_unstable();
+    names.dedup();
     let mut rest = String::from(" AND o.seal IS NOT NULL");
     if let Some(patient) = &filter.patient_id {
         rest.push_str(&made.and(" AND o.patient_id = ", text(patient.as_str())));
@@ -257,7 +261,9 @@ pub(super) fn entries(chain: &str, query: &EntryQuery, limit: usize) -> Work<Vec
         // The patient's orders drive: their entries are found by index, then sorted.
         (Some(_), _) => {
             let entries = of_order("o.territory_id", "o.order_id");
-            made.text.push_str(&format!("medorder.orders o CROSS JOIN LATERAL {entries} WHERE o.territory_id = $1"));
+            made.text.push_str(&format!(
+                "medorder.orders o CROSS JOIN LATERAL {entries} WHERE o.territory_id = $1"
+            ));
         }
         (None, Some(id)) => {
             made.values.push(bytes(id));
@@ -359,7 +365,11 @@ pub(super) fn relationship(territory: &str, one: &Relationship) -> Work<bool> {
     .must(|row| get(row, 0))
 }
 
-pub(super) fn relationships(territory: &str, query: &RelationshipQuery, limit: usize) -> Work<Vec<Relationship>> {
+pub(super) fn relationships(
+    territory: &str,
+    query: &RelationshipQuery,
+    limit: usize,
+) -> Work<Vec<Relationship>> {
     let head = "SELECT patient_id, provider_id FROM medorder.relationships WHERE territory_id = $1";
     let mut made = Made { text: head.to_owned(), values: vec![text(territory)] };
     if let Some(patient) = &query.patient_id {

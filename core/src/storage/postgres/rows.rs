@@ -29,7 +29,9 @@ impl From<sqlx::Error> for Trouble {
                 // A server that stops may say so after it has committed; class 08 is the connection's own.
                 Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Lost,
                 // A table, column or function that somebody took away; damaged pages.
-                Some(code) if matches!(&*code, "42P01" | "42703" | "42883" | "XX001" | "XX002") => Self::Foreign,
+                Some(code) if matches!(&*code, "42P01" | "42703" | "42883" | "XX001" | "XX002") => {
+                    Self::Foreign
+                }
                 Some(code) => Self::Refused(code.into_owned()),
                 None => Self::Lost,
             },
@@ -47,7 +49,9 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Foreign => foreign(),
-            Trouble::Lost => Self::new(ErrorCode::StorageUnavailable, "the database server cannot be reached"),
+            Trouble::Lost => {
+                Self::new(ErrorCode::StorageUnavailable, "the database server cannot be reached")
+            }
             Trouble::Refused(state) => Self::new(
                 ErrorCode::StorageUnavailable,
                 format!("the database answered with sqlstate {}", printable(&state)),

@@ -106,7 +106,9 @@ impl Writer {
                         Ok(one) => outcomes.extend(one),
                         // "Nothing was written" would be a lie about the units before.
                         Err(_) if outcomes.iter().any(|one| matches!(one, Outcome::Done { .. })) => {
-                            return Err(unknown("the database failed after a part of the group was committed"));
+                            return Err(unknown(
+                                "the database failed after a part of the group was committed",
+                            ));
                         }
                         Err(error) => return Err(error),
                     }
@@ -115,7 +117,9 @@ impl Writer {
             }
             Err(Failure::Refused) => Ok(vec![Outcome::Refused]),
             Err(Failure::Nothing(error)) => Err(error),
-            Err(Failure::Again) => Err(unavailable("the territory is written by too many at once; try again")),
+            Err(Failure::Again) => {
+                Err(unavailable("the territory is written by too many at once; try again"))
+            }
             Err(Failure::Lost(None)) => Err(unavailable("the database server cannot be reached")),
             Err(Failure::Lost(Some(_))) => {
                 Err(unknown("the connection was lost during the commit and the database stays away"))

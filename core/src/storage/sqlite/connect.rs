@@ -10,9 +10,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::rows::unavailable;
 use super::{SqliteOptions, Synchronous};
-use crate::storage::Initial;
 use crate::audit::Head;
 use crate::error::{Error, ErrorCode, Result};
+use crate::storage::Initial;
 
 /// "medo", so that `file` and we can tell our databases from others.
 const APPLICATION_ID: i32 = 0x6d65_646f;

@@ -25,8 +25,8 @@ use crate::audit::Entry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
-    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow, Outcome,
-    Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write,
+    BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow,
+    Outcome, Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write,
 };
 
 /// How much of a commit is on the disk when it returns.
