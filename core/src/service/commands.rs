@@ -45,7 +45,7 @@ impl Session {
     /// `IDEMPOTENCY_MISMATCH`, `PATIENT_PROVIDER_MISMATCH`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`,
     /// `OUTCOME_UNKNOWN`, `CLOSED`.
     pub async fn create_order(&self, request: CreateOrder) -> Result<OrderSummary> {
-        let checked = request.check()?;
+        let checked = request.check_to_commit()?;
         let territory = self.enter(Permission::OrderCreate, Action::Create, None).await?;
         self.run(territory, Command::Create(&checked)).await
     }
@@ -59,7 +59,7 @@ impl Session {
     /// `IDEMPOTENCY_MISMATCH`, `ORDER_NOT_FOUND`, `VERSION_CONFLICT`, `INVALID_STATUS_TRANSITION`,
     /// `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `CLOSED`.
     pub async fn update_status(&self, id: OrderId, change: StatusChange) -> Result<OrderSummary> {
-        let checked = change.check()?;
+        let checked = change.check_to_commit()?;
         let permission = self.core.workflow.permission(checked.status);
         let territory = self.enter(permission, Action::UpdateStatus, Some(id)).await?;
         self.run(territory, Command::Change(id, &checked)).await
