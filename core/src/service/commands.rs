@@ -281,7 +281,6 @@ impl Session {
             .and_then(|()| workflow.check_needs(from, to, &given))
             .map_err(|why| workflow.refusal(id, from, to, why))?;
 
-        let random: [u8; 32] = self.core.env.random()?;
         let version = row.version + 1;
         let next = RowView {
             version,
@@ -297,8 +296,9 @@ impl Session {
         } else {
             let mut plaintext = checked.plaintext()?;
             apply(request, &mut plaintext, now, self.actor.user_id().as_str())?;
-            let sealed = record::seal(&checked.key, &next, &borrowed(&plaintext), &random)?;
-            (sealed.seal.to_vec(), Some(sealed.fields.clone()), sealed.row_mac())
+            let sealed = record::seal(&checked.key, &next, &borrowed(&plaintext), &self.core.env.random()?)?;
+            let mac = sealed.row_mac();
+            (sealed.seal.to_vec(), Some(sealed.fields), mac)
         };
 
         let mut draft = self.draft(Action::UpdateStatus, Some(id));
