@@ -2,6 +2,7 @@
 //! to storage. Nothing else does.
 
 mod admin;
+mod aside;
 mod batch;
 mod blocking;
 mod builder;

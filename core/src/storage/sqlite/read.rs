@@ -96,7 +96,9 @@ pub(super) fn orders(
         query.and_in("status", names);
         if filter.status.iter().all(|status| OPEN.contains(&status.name())) {
             // Lets the planner use the partial index of open orders.
-            query.text.push_str(" AND status IN ('pending_verification', 'verified', 'in_progress')");
+            query.text.push_str(
+                " AND (status = 'pending_verification' OR status = 'verified' OR status = 'in_progress')",
+            );
         }
     }
     if let Some(patient) = &filter.patient_id {
@@ -275,7 +277,8 @@ pub(super) fn changes(
 }
 
 /// The condition of the partial index `audit_change`.
-const CHANGE: &str = "e.action IN ('create', 'update_status', 'delete') AND e.outcome = 'success'";
+const CHANGE: &str =
+    "(e.action = 'create' OR e.action = 'update_status' OR e.action = 'delete') AND e.outcome = 'success'";
 
 /// Entries of one order: each is in one of the two partial indexes, so both are asked.
 fn of_order(condition: &str) -> String {
