@@ -14,6 +14,7 @@ use medorder_tests::crew::{Crew, Plan};
 use medorder_tests::pooler::Pooler;
 use medorder_tests::postgres::{RUNTIME, Server, Setup};
 use medorder_tests::site::Site;
+use medorder_tests::verdict::Figures;
 use medorder_tests::{id, root};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
@@ -38,6 +39,15 @@ fn plan(processes: usize, seconds: u64) -> Plan {
     }
 }
 
+/// SQLite lets its writers in by chance: on a slow disk one may wait longer than its five seconds.
+fn patient(plan: Plan) -> Plan {
+    Plan { allowed: CUT, ..plan }
+}
+
+fn starved(figures: &Figures) -> usize {
+    figures.told_nothing.get("STORAGE_UNAVAILABLE").copied().unwrap_or_default()
+}
+
 fn territories(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("t{n}")).collect()
 }
@@ -47,7 +57,7 @@ fn eight_processes_on_one_hot_territory_of_postgres() {
     let (_alone, hot) = (alone(), territories(1));
     let site = Site::postgres(Server::shared(), &hot, |database| database.url(RUNTIME));
     let figures = Crew::start(WORKER, &site, &hot, plan(8, 10)).work("postgres, hot", |_, _| {});
-    assert!(figures.changes > 100 && figures.replays > 0, "{figures:?}");
+    assert!(figures.changes > 30 && figures.replays > 0, "{figures:?}");
 }
 
 #[test]
@@ -55,23 +65,26 @@ fn eight_processes_on_sixteen_territories_of_postgres() {
     let (_alone, many) = (alone(), territories(16));
     let site = Site::postgres(Server::shared(), &many, |database| database.url(RUNTIME));
     let figures = Crew::start(WORKER, &site, &many, plan(8, 10)).work("postgres, 16 territories", |_, _| {});
-    assert!(figures.changes > 100, "{figures:?}");
+    assert!(figures.changes > 30, "{figures:?}");
 }
 
 #[test]
 fn four_processes_on_one_hot_territory_of_a_file() {
     let (_alone, hot) = (alone(), territories(1));
     let site = Site::sqlite(&hot);
-    let figures = Crew::start(WORKER, &site, &hot, plan(4, 8)).work("sqlite, hot", |_, _| {});
-    assert!(figures.changes > 100 && figures.replays > 0, "{figures:?}");
+    let figures = Crew::start(WORKER, &site, &hot, patient(plan(4, 8))).work("sqlite, hot", |_, _| {});
+    assert!(figures.changes > 30 && figures.replays > 0, "{figures:?}");
+    assert!(starved(&figures) * 100 <= figures.calls, "{figures:?}");
 }
 
 #[test]
 fn four_processes_on_sixteen_territories_of_a_file() {
     let (_alone, many) = (alone(), territories(16));
     let site = Site::sqlite(&many);
-    let figures = Crew::start(WORKER, &site, &many, plan(4, 6)).work("sqlite, 16 territories", |_, _| {});
-    assert!(figures.changes > 100, "{figures:?}");
+    let figures =
+        Crew::start(WORKER, &site, &many, patient(plan(4, 6))).work("sqlite, 16 territories", |_, _| {});
+    assert!(figures.changes > 30, "{figures:?}");
+    assert!(starved(&figures) * 100 <= figures.calls, "{figures:?}");
 }
 
 #[test]
@@ -81,7 +94,7 @@ fn without_notify_everything_is_the_same() {
         database.url_at(database.port, RUNTIME, "&listen=off")
     });
     let figures = Crew::start(WORKER, &site, &few, plan(4, 6)).work("postgres, listen=off", |_, _| {});
-    assert!(figures.events > 100, "{figures:?}");
+    assert!(figures.events > 30, "{figures:?}");
 }
 
 #[test]
@@ -93,7 +106,7 @@ fn behind_a_pooler_everything_is_the_same() {
         database.url_at(pooler.port(), RUNTIME, "&pooler=transaction")
     });
     let figures = Crew::start(WORKER, &site, &few, plan(6, 8)).work("postgres, pgbouncer", |_, _| {});
-    assert!(figures.changes > 100, "{figures:?}");
+    assert!(figures.changes > 30, "{figures:?}");
 }
 
 #[test]
@@ -119,7 +132,7 @@ fn readers_that_are_killed_or_cut_off_miss_nothing() {
         }
     });
     assert!(cuts > 0, "no listener was found to cut");
-    assert!(figures.events > 100, "{figures:?}");
+    assert!(figures.events > 30, "{figures:?}");
     say(&format!("{cuts} LISTEN and NOTIFY connections cut\n"));
 }
 
