@@ -340,8 +340,7 @@ async fn a_slow_reader_holds_one_page_at_most() {
     desk.create_orders((0..600).map(|_| request()).collect(), BatchMode::Each).await.unwrap();
     slow.next().await.unwrap();
     // What it has not read by now is gone; what it still gives was in memory.
-    let other = rusqlite::Connection::open(&world.path).unwrap();
-    other.execute("DELETE FROM audit_entries", []).unwrap();
+    world.sql().run("DELETE FROM audit_entries");
     let mut held = 0;
     let end = loop {
         match slow.ready().await {

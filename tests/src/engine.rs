@@ -68,8 +68,11 @@ pub async fn made(database: &Database) {
     builder.init(&PostgresInit::new(RUNTIME)).await.expect("the schema is made");
 }
 
-/// The engine alone on a database that [`Engine::place`] gave.
-pub(crate) async fn storage(place: &Path) -> Arc<dyn Storage> {
+/// The engine alone on a database that [`Engine::place`] gave, new or not.
+///
+/// # Panics
+/// If it does not open.
+pub async fn storage(place: &Path) -> Arc<dyn Storage> {
     if let Some(url) = place.to_str().filter(|text| Database::of(text).is_some()) {
         let engine = PostgresStorage::connect(url, PostgresOptions::default()).await;
         return Arc::new(engine.expect("the database opens"));
@@ -78,6 +81,7 @@ pub(crate) async fn storage(place: &Path) -> Arc<dyn Storage> {
     let (generation, keys) = Builder::initial(&keys, &Env::system()).await.expect("keys are made");
     let mut options = SqliteOptions::default();
     options.synchronous = Synchronous::Normal;
+    // Of a database that is there already, the keys are its own.
     let engine = SqliteStorage::open(place, options, Some(Initial { generation, keys }));
-    Arc::new(engine.expect("a new file opens").expect("it is made"))
+    Arc::new(engine.expect("the file opens").expect("it is made"))
 }
