@@ -12,6 +12,7 @@ use medorder::{KeyProvider, OrderService, Synchronous, TestKey};
 use tokio::sync::OnceCell;
 
 use crate::postgres::{Database, OWNER, RUNTIME, Server};
+use crate::{World, root};
 
 /// What keeps the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,4 +85,20 @@ pub async fn storage(place: &Path) -> Arc<dyn Storage> {
     // Of a database that is there already, the keys are its own.
     let engine = SqliteStorage::open(place, options, Some(Initial { generation, keys }));
     Arc::new(engine.expect("the file opens").expect("it is made"))
+}
+
+/// A copy of a world's database as it is now, taken as its operator takes one: by the service, or by the server's
+/// own tools.
+///
+/// # Panics
+/// If there is none.
+pub async fn copied(world: &World, name: &str) -> PathBuf {
+    match world.path.to_str().and_then(Database::of) {
+        Some(database) => Server::shared().database_from(&database).url(RUNTIME).into(),
+        None => {
+            let path = world.folder().join(name);
+            world.service.admin(root()).backup(&path).await.expect("a copy");
+            path
+        }
+    }
 }

@@ -155,6 +155,18 @@ impl Server {
         Database { port: self.port, name }
     }
 
+    /// A copy of a database that is in use, dumped and restored.
+    #[must_use]
+    pub fn database_from(&self, source: &Database) -> Database {
+        let copy = self.database();
+        let mut dump = Command::new(programs().join("pg_dump"));
+        dump.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", &source.name]);
+        let dump = dump.env("PGSSLMODE", "prefer").output().expect("pg_dump starts");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let _ = copy.rows(&String::from_utf8(dump.stdout).expect("text"));
+        copy
+    }
+
     /// Removes a database, and whoever is connected to it.
     pub fn drop_database(&self, database: &Database) {
         self.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database.name));
