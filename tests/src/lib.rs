@@ -15,6 +15,7 @@ pub mod pooler;
 pub mod postgres;
 pub mod proxy;
 pub mod raw;
+pub mod secrets;
 pub mod sql;
 pub mod wrapped;
 

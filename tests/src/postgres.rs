@@ -141,6 +141,28 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Every file of the cluster, by its place below the data folder.
+    ///
+    /// # Panics
+    /// If one cannot be read: then the server runs and removes files.
+    #[must_use]
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let data = self.folder.join("data");
+        let (mut folders, mut files) = (vec![data.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(&data).expect("it is below").display().to_string();
+                    files.push((name, std::fs::read(&path).expect("a file")));
+                }
+            }
+        }
+        files
+    }
+
     /// An empty database that [`OWNER`] owns.
     #[must_use]
     pub fn database(&self) -> Database {
