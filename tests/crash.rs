@@ -215,11 +215,15 @@ impl Home {
                 });
                 self.calls.get_mut(*call).expect(line).end = End::Ack(orders.collect());
             }
-            // Cut by a crash of the server. Only the second leaves open whether it happened.
+            // Cut by a crash of the server.
             ["fail", call, code @ ("STORAGE_UNAVAILABLE" | "OUTCOME_UNKNOWN")] if report.crashes => {
                 report.cut += 1;
-                if *code == "STORAGE_UNAVAILABLE" {
-                    self.calls.get_mut(*call).expect(line).end = End::Failed;
+                let call = self.calls.get_mut(*call).expect(line);
+                // The one says that nothing happened, but for acts of several steps, whose entry is the first
+                // of them; the other leaves it open.
+                let steps = matches!(&*call.kind, "checkpoint" | "rotate");
+                if *code == "STORAGE_UNAVAILABLE" && !steps {
+                    call.end = End::Failed;
                 }
             }
             ["fail", call, code] => {
