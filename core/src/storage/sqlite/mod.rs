@@ -7,6 +7,9 @@ mod connect;
 mod maintenance;
 mod read;
 mod rows;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod trace;
 mod write;
 
 use std::future::ready;
