@@ -323,7 +323,7 @@ codes! {
     /// The order has another version than expected; `details.current_version`.
     VersionConflict = 4001, "VERSION_CONFLICT", 409;
     /// The database or the directory did not answer in time; nothing happened, but that an administrative act
-        /// of several steps may have left its entry.
+    /// of several steps may have left its entry.
     StorageUnavailable = 5001, "STORAGE_UNAVAILABLE", 503;
     /// The key provider did not answer in time; nothing happened.
     KeyUnavailable = 5002, "KEY_UNAVAILABLE", 503;

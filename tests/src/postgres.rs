@@ -1,6 +1,6 @@
 //! A PostgreSQL of the suites' own: started where nothing else listens, stopped with the process that started it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -137,7 +137,25 @@ impl Server {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(self.folder.join("server.log")).unwrap_or_default();
+        self.log_from(&mut 0)
+    }
+
+    /// How many bytes it has logged so far.
+    #[must_use]
+    pub fn log_length(&self) -> u64 {
+        std::fs::metadata(self.folder.join("server.log")).map_or(0, |meta| meta.len())
+    }
+
+    /// What it has logged since byte `from`, which moves to the end.
+    #[must_use]
+    pub fn log_from(&self, from: &mut u64) -> String {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = std::fs::File::open(self.folder.join("server.log"))
+            && file.seek(SeekFrom::Start(*from)).is_ok()
+        {
+            let _ = file.read_to_end(&mut bytes);
+        }
+        *from += bytes.len() as u64;
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

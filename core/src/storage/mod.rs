@@ -74,7 +74,8 @@ pub trait Storage: Send + Sync + 'static {
     /// True if any territory has an order with this id.
     fn order_exists(&self, id: OrderId) -> BoxFuture<'_, Result<bool>>;
 
-    /// Orders that `filter` matches, newest first, without skeletons, older than `before`.
+    /// Orders that `filter` matches, newest first, without skeletons, older than `before`. An id begins with the
+    /// milliseconds of `created_at`, so an engine may look for times among the ids.
     fn orders<'a>(
         &'a self,
         territory: &'a TerritoryId,

@@ -158,6 +158,11 @@ pub(super) fn id(n: u8) -> OrderId {
     OrderId::from_bytes(bytes)
 }
 
+/// When order `n` was made: its id begins with the milliseconds.
+pub(super) fn made(n: u8) -> i64 {
+    (0x7070_7070_7000 + i64::from(n)) * 1_000
+}
+
 /// A wrapped key as FORMAT has it: the territory key's version stands in bytes 2 to 5.
 pub(super) fn wrapped(n: u8, version: u32) -> Vec<u8> {
     let mut bytes = vec![n; 70];
@@ -165,7 +170,7 @@ pub(super) fn wrapped(n: u8, version: u32) -> Vec<u8> {
     bytes
 }
 
-/// Order `n`, made at `n` thousand: patient `p-0` or `p-1`, provider `npi-0` to `npi-2`, in turn.
+/// Order `n`: patient `p-0` or `p-1`, provider `npi-0` to `npi-2`, in turn.
 pub(super) fn row(n: u8) -> OrderRow {
     OrderRow {
         order_id: id(n),
@@ -173,8 +178,8 @@ pub(super) fn row(n: u8) -> OrderRow {
         provider_id: format!("npi-{}", n % 3),
         status: "pending_verification".to_owned(),
         version: 1,
-        created_at: i64::from(n) * 1_000,
-        updated_at: i64::from(n) * 1_000 + 1,
+        created_at: made(n),
+        updated_at: made(n) + 1,
         wrapped: Some(wrapped(n, 1)),
         seal: Some(vec![n; 65]),
         fields: [Some(vec![n; 40]), Some(vec![0, 255, 10]), None, Some(Vec::new()), None],

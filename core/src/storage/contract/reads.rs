@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pollster::block_on;
 
-use super::bench::{Bench, chain, id, key, pair, place, record, row, update, wrapped};
+use super::bench::{Bench, chain, id, key, made, pair, place, record, row, update, wrapped};
 use crate::error::ErrorCode;
 use crate::model::{OrderFilter, OrderId, OrderStatus, Timestamp};
 use crate::storage::memory::MemoryStorage;
@@ -63,21 +63,21 @@ pub(super) fn orders_by_every_filter(bench: &Bench) {
     for status in &statuses {
         for patient in [None, Some(0), Some(1), Some(9)] {
             for provider in [None, Some(0), Some(2)] {
-                // Order n was made at n thousand: `from` is inclusive, `to` is not.
+                // `from` is inclusive, `to` is not.
                 for (from, to) in [(None, None), (Some(3), None), (None, Some(9)), (Some(3), Some(9))] {
                     for before in [None, Some(10), Some(3)] {
                         let mut filter = OrderFilter::new();
                         filter.status.clone_from(status);
                         filter.patient_id = patient.map(|p| format!("p-{p}").parse().expect("a good id"));
                         filter.provider_id = provider.map(|p| format!("npi-{p}").parse().expect("a good id"));
-                        filter.created_from = from.map(|n| Timestamp::from_micros(n * 1_000));
-                        filter.created_to = to.map(|n| Timestamp::from_micros(n * 1_000));
+                        filter.created_from = from.map(|n| Timestamp::from_micros(made(n)));
+                        filter.created_to = to.map(|n| Timestamp::from_micros(made(n)));
                         let fits = |n: &u8| {
                             (status.is_empty() || status.contains(&status_of(*n)))
                                 && patient.is_none_or(|p| n % 2 == p)
                                 && provider.is_none_or(|p| n % 3 == p)
-                                && from.is_none_or(|from| i64::from(*n) >= from)
-                                && to.is_none_or(|to| i64::from(*n) < to)
+                                && from.is_none_or(|from| *n >= from)
+                                && to.is_none_or(|to| *n < to)
                                 && before.is_none_or(|before| *n < before)
                         };
                         let expected: Vec<u8> = live.iter().copied().filter(fits).collect();

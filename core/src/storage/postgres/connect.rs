@@ -85,7 +85,7 @@ impl Settings {
                      WHERE c.oid = to_regclass('medorder.orders') AND r.rolname = current_user), false)",
             )
             .await
-            .map_err(Trouble::from)?;
+            .map_err(|error| without_rights(error.into()))?;
         if get::<i32>(&server, 0)? < OLDEST_SERVER {
             return Err(unavailable("the server is older than PostgreSQL 14"));
         }
@@ -280,11 +280,18 @@ async fn format(conn: &mut PgConnection) -> Result<Option<i64>> {
     let row = conn.fetch_optional("SELECT format FROM medorder.meta").await;
     match row.map_err(Trouble::from) {
         Ok(row) => Ok(row.map(|row| get(&row, 0)).transpose()?),
-        Err(Trouble::Refused(state)) if state == "42501" => Err(unavailable(
-            "the role has no rights in the medorder schema (an owner grants them with `init`)",
-        )),
         Err(Trouble::Foreign) => Ok(None),
-        Err(trouble) => Err(trouble.into()),
+        Err(trouble) => Err(without_rights(trouble)),
+    }
+}
+
+/// The same, said more clearly if the role may not look into the schema.
+fn without_rights(trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Refused(state) if state == "42501" => {
+            unavailable("the role has no rights in the medorder schema (an owner grants them with `init`)")
+        }
+        trouble => trouble.into(),
     }
 }
 

@@ -310,22 +310,22 @@ impl Desk<'_> {
 
     /// Every re-wrap of a unit in one statement; those whose bytes are others are passed over.
     async fn rewrap(&mut self, unit: &Unit) -> Result<(), Failure> {
-        let mut columns: (Vec<[u8; 16]>, Vec<&[u8]>, Vec<&[u8]>) = Default::default();
+        let (mut ids, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
         for write in &unit.writes {
             if let Write::Rewrap { order_id, old, new } = write {
-                columns.0.push(*order_id.as_bytes());
-                columns.1.push(old);
-                columns.2.push(new);
+                ids.push(*order_id.as_bytes());
+                before.push(old.as_slice());
+                after.push(new.as_slice());
             }
         }
-        if columns.0.is_empty() {
+        if ids.is_empty() {
             return Ok(());
         }
         let query = self.lane.query(
             "UPDATE medorder.orders o SET wrapped = w.n FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) \
              AS w(o, p, n) WHERE o.territory_id = $1 AND o.order_id = w.o AND o.wrapped = w.p",
         );
-        let query = query.bind(unit.chain.as_str()).bind(columns.0).bind(columns.1).bind(columns.2);
+        let query = query.bind(unit.chain.as_str()).bind(ids).bind(before).bind(after);
         query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
         Ok(())
     }

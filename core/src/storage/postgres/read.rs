@@ -9,6 +9,7 @@ use super::lane::{Lane, Work};
 use super::rows::{self, ENTRY_COLUMNS, ORDER_COLUMNS, Rows, TERRITORY_COLUMNS, Trouble, get};
 use crate::audit::Entry;
 use crate::model::{OrderFilter, OrderId};
+use crate::storage::types::id_window;
 use crate::storage::{
     BoxFuture, EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship,
     RelationshipQuery, TerritoryRow, WrappedKey,
@@ -167,12 +168,18 @@ pub(super) fn orders(
     if let Some(to) = filter.created_to {
         rest.push_str(&made.and(" AND o.created_at < ", Value::Int(to.as_micros())));
     }
-    if let Some(before) = before {
-        rest.push_str(&made.and(" AND o.order_id < ", bytes(before)));
+    let (first, end) = id_window(filter, before);
+    if let Some(first) = first {
+        rest.push_str(&made.and(" AND o.order_id >= ", bytes(first)));
+    }
+    if let Some(end) = end {
+        rest.push_str(&made.and(" AND o.order_id < ", bytes(end)));
     }
     let end = made.and(" ORDER BY o.order_id DESC LIMIT ", int(limit));
     let from = format!("SELECT {ORDER_COLUMNS} FROM medorder.orders o WHERE o.territory_id = $1");
-    if !names.is_empty() && names.iter().all(|name| OPEN.contains(name)) {
+    // A patient has few orders, open or not: one run of the patient's index is all there is to walk.
+    let by_patient = filter.patient_id.is_some();
+    if !by_patient && !names.is_empty() && names.iter().all(|name| OPEN.contains(name)) {
         // A run of the work list's index for each status: none is sorted, none is walked to its end.
         let mut runs = Vec::with_capacity(names.len());
         for name in names {

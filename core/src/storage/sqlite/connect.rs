@@ -65,6 +65,8 @@ pub(super) fn configure(conn: &Connection, options: &SqliteOptions) -> Result<()
     conn.busy_timeout(BUSY)
         .and_then(|()| {
             conn.set_prepared_statement_cache_capacity(64);
+            #[cfg(feature = "test-util")]
+            super::trace::watch(conn);
             let synchronous = match options.synchronous {
                 Synchronous::Full => "FULL",
                 Synchronous::Normal => "NORMAL",

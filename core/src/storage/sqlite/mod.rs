@@ -8,6 +8,9 @@ mod maintenance;
 mod read;
 mod recover;
 mod rows;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod trace;
 mod write;
 
 use std::future::ready;

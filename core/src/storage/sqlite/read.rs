@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, pa
 use super::rows::{self, ENTRY_COLUMNS, ORDER_COLUMNS, Rows, SEQ_MAX, TERRITORY_COLUMNS, entry_pk};
 use crate::audit::{Entry, Head};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
+use crate::storage::types::id_window;
 use crate::storage::{
     EntryQuery, EventPage, IdempotencyRecord, KeyRow, Meta, OrderRow, Relationship, RelationshipQuery,
     TerritoryRow,
@@ -89,34 +90,55 @@ pub(super) fn orders(
     limit: usize,
 ) -> Rows<Vec<OrderRow>> {
     let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(Vec::new()) };
-    let mut query =
-        Query::new(format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?"), pk.into());
-    if !filter.status.is_empty() {
-        let names: Vec<Value> = filter.status.iter().map(|s| Value::Text(s.name().to_owned())).collect();
-        query.and_in("status", names);
-        if filter.status.iter().all(|status| OPEN.contains(&status.name())) {
-            // Lets the planner use the partial index of open orders.
+    let mut names: Vec<&str> = filter.status.iter().map(|status| status.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let (first, end) = id_window(filter, before);
+    let list = |query: &mut Query, status: &[&str]| {
+        query.text.push_str(&format!("SELECT {ORDER_COLUMNS} FROM orders WHERE territory_pk = ?"));
+        query.values.push(pk.into());
+        if !status.is_empty() {
+            query.and_in("status", status.iter().map(|name| Value::Text((*name).to_owned())).collect());
+        }
+        if let Some(patient) = &filter.patient_id {
+            query.and("patient_id = ?", Value::Text(patient.as_str().to_owned()));
+        } else if !status.is_empty() && status.iter().all(|name| OPEN.contains(name)) {
+            // Lets the planner use the partial index of open orders. A patient has few, open or not.
             query.text.push_str(
                 " AND (status = 'pending_verification' OR status = 'verified' OR status = 'in_progress')",
             );
         }
+        if let Some(provider) = &filter.provider_id {
+            query.and("provider_id = ?", Value::Text(provider.as_str().to_owned()));
+        }
+        if let Some(from) = filter.created_from {
+            query.and("created_at >= ?", from.as_micros().into());
+        }
+        if let Some(to) = filter.created_to {
+            query.and("created_at < ?", to.as_micros().into());
+        }
+        if let Some(first) = first {
+            query.and("order_id >= ?", Value::Blob(first.as_bytes().to_vec()));
+        }
+        if let Some(end) = end {
+            query.and("order_id < ?", Value::Blob(end.as_bytes().to_vec()));
+        }
+        query.text.push_str(" AND seal IS NOT NULL ORDER BY order_id DESC");
+    };
+    let mut query = Query { text: String::new(), values: Vec::new() };
+    let open = names.len() > 1 && names.iter().all(|name| OPEN.contains(name));
+    if open && filter.patient_id.is_none() {
+        // A run of the work list's index for each status: an index of several is not in the order of ids.
+        for (n, name) in names.iter().enumerate() {
+            query.text.push_str(if n == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+            list(&mut query, &[name]);
+            query.text.push_str(" LIMIT ?)");
+            query.values.push(int(limit).into());
+        }
+        query.text.push_str(" ORDER BY order_id DESC");
+    } else {
+        list(&mut query, &names);
     }
-    if let Some(patient) = &filter.patient_id {
-        query.and("patient_id = ?", Value::Text(patient.as_str().to_owned()));
-    }
-    if let Some(provider) = &filter.provider_id {
-        query.and("provider_id = ?", Value::Text(provider.as_str().to_owned()));
-    }
-    if let Some(from) = filter.created_from {
-        query.and("created_at >= ?", from.as_micros().into());
-    }
-    if let Some(to) = filter.created_to {
-        query.and("created_at < ?", to.as_micros().into());
-    }
-    if let Some(before) = before {
-        query.and("order_id < ?", Value::Blob(before.as_bytes().to_vec()));
-    }
-    query.text.push_str(" AND seal IS NOT NULL ORDER BY order_id DESC");
     query.run(conn, limit, rows::order)
 }
 
@@ -218,43 +240,51 @@ pub(super) fn entries(
     limit: usize,
 ) -> Rows<Vec<Entry>> {
     let Some(pk) = territory_pk(conn, chain.as_str())? else { return Ok(Vec::new()) };
-    let from = if query.patient_id.is_some() {
-        // The patient's orders drive: their entries are found by index, then sorted.
-        format!(
-            "orders o CROSS JOIN audit_entries e ON {}",
-            of_order("e.pk >> 40 = o.territory_pk AND e.order_id = o.order_id")
-        )
-    } else {
-        "audit_entries e".to_owned()
+    let (low, high) = (entry_pk(pk, query.after), entry_pk(pk, query.upto.unwrap_or(u64::MAX)));
+    let select = |sql: &mut Query, from: &str, place: &str| {
+        sql.text.push_str(&format!("SELECT {ENTRY_COLUMNS} FROM {from} AND {place} > ? AND {place} <= ?"));
+        sql.values.extend([low.into(), high.into()]);
+        if let Some(user) = &query.user_id {
+            sql.and("e.user_id = ?", Value::Text(user.clone()));
+        }
+        if let Some(from) = query.from {
+            sql.and("e.at >= ?", from.into());
+        }
+        if let Some(to) = query.to {
+            sql.and("e.at < ?", to.into());
+        }
+        if query.disclosures {
+            sql.text.push_str(" AND e.action = 'view' AND e.outcome = 'success' AND e.fields <> 0");
+        }
     };
-    let low = entry_pk(pk, query.after);
-    let high = entry_pk(pk, query.upto.unwrap_or(u64::MAX));
-    let mut sql = Query::new(format!("SELECT {ENTRY_COLUMNS} FROM {from} WHERE e.pk > ?"), low.into());
-    sql.and("e.pk <= ?", high.into());
-    if let Some(id) = query.order_id {
-        sql.text.push_str(" AND ");
-        sql.text.push_str(&of_order("e.pk >> 40 = ? AND e.order_id = ?"));
-        for _ in 0..2 {
-            sql.values.extend([pk.into(), Value::Blob(id.as_bytes().to_vec())]);
+    let mut sql = Query { text: String::new(), values: Vec::new() };
+    if query.patient_id.is_none() && query.order_id.is_none() {
+        select(&mut sql, "audit_entries e WHERE true", "e.pk");
+    } else {
+        // Each entry of an order is in one of the two partial indexes, so both are asked. The sign keeps the
+        // planner, which may know no statistics, from walking the chain instead.
+        for (union, which) in [("", CHANGE.to_owned()), (" UNION ALL ", format!("NOT ({CHANGE})"))] {
+            sql.text.push_str(union);
+            if let Some(patient) = &query.patient_id {
+                // The patient's orders drive: their entries are found by index, then sorted.
+                let from =
+                    format!("orders o CROSS JOIN audit_entries e ON e.order_id = o.order_id WHERE {which}");
+                select(&mut sql, &from, "+e.pk");
+                sql.and("o.territory_pk = ?", pk.into());
+                sql.and("o.patient_id = ?", Value::Text(patient.clone()));
+            } else {
+                select(&mut sql, &format!("audit_entries e WHERE {which}"), "+e.pk");
+            }
+            // A value, since a column would lend the comparison an affinity that the index does not have.
+            sql.and("e.pk >> 40 = ?", pk.into());
+            if let Some(id) = query.order_id {
+                let column = if query.patient_id.is_some() { "o.order_id = ?" } else { "e.order_id = ?" };
+                sql.and(column, Value::Blob(id.as_bytes().to_vec()));
+            }
         }
     }
-    if let Some(patient) = &query.patient_id {
-        sql.and("o.territory_pk = ?", pk.into());
-        sql.and("o.patient_id = ?", Value::Text(patient.clone()));
-    }
-    if let Some(user) = &query.user_id {
-        sql.and("e.user_id = ?", Value::Text(user.clone()));
-    }
-    if let Some(from) = query.from {
-        sql.and("e.at >= ?", from.into());
-    }
-    if let Some(to) = query.to {
-        sql.and("e.at < ?", to.into());
-    }
-    if query.disclosures {
-        sql.text.push_str(" AND e.action = 'view' AND e.outcome = 'success' AND e.fields <> 0");
-    }
-    sql.text.push_str(" ORDER BY e.pk");
+    // The first column is the place in the chain.
+    sql.text.push_str(" ORDER BY 1");
     sql.run(conn, limit, rows::entry)
 }
 
@@ -279,11 +309,6 @@ pub(super) fn changes(
 /// The condition of the partial index `audit_change`.
 const CHANGE: &str =
     "(e.action = 'create' OR e.action = 'update_status' OR e.action = 'delete') AND e.outcome = 'success'";
-
-/// Entries of one order: each is in one of the two partial indexes, so both are asked.
-fn of_order(condition: &str) -> String {
-    format!("(({condition} AND {CHANGE}) OR ({condition} AND NOT ({CHANGE})))")
-}
 
 pub(super) fn events(
     conn: &Connection,
