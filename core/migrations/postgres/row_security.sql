@@ -5,6 +5,6 @@
 -- table that has rows of territories.
 ALTER TABLE medorder.{table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE medorder.{table} FORCE ROW LEVEL SECURITY;
-CREATE POLICY named ON medorder.{table} TO {role} USING (coalesce(territory_id = ANY ((SELECT
+CREATE POLICY named ON medorder.{table} USING (coalesce(territory_id = ANY ((SELECT
     string_to_array(',' || coalesce(current_setting('medorder.t', true), ''), ','))::text[]), false));
 CREATE POLICY owner_reads ON medorder.{table} FOR SELECT TO CURRENT_USER USING (true);

@@ -421,11 +421,13 @@ impl Admin {
         if there().await? {
             return Ok(());
         }
-        let key = self.core.keyring.make(purpose, chain, 1, &self.core.background).await?;
         for _ in 0..ROUNDS {
             let system = self.core.keyring.system(&self.core.background).await?;
+            // Anew each round and after the epoch: a change of the root key meanwhile must make this one stale,
+            // since a key row is never replaced.
+            let key = self.core.keyring.make(purpose, chain, 1, &self.core.background).await?;
             let mut unit = Unit::new(Chain::System, system.epoch);
-            unit.writes.push(Write::Key(key.clone()));
+            unit.writes.push(Write::Key(key));
             match self.core.commit(self.inline, unit, &system.audit).await? {
                 Outcome::StaleEpoch => self.core.stale(&Chain::System).await,
                 _ if there().await? => return Ok(()),

@@ -248,7 +248,9 @@ impl Builder {
             Some(("postgres" | "postgresql", _)) => Ok(Place::Postgres(text.to_owned())),
             #[cfg(not(feature = "postgres"))]
             Some(("postgres" | "postgresql", _)) => Ok(Place::Postgres),
-            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => Err(no_engine()),
+            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) => {
+                Err(no_engine())
+            }
             _ => Ok(Place::File(self.url.clone())),
         }
     }

@@ -28,20 +28,25 @@ pub async fn copy(
         return Err(unborn("the target is not empty"));
     }
     let mut done = 0;
+    let (before, keys) = (from.territories().await?, from.all_keys().await?);
     let there = to.all_keys().await?;
-    for key in from.all_keys().await? {
+    for key in keys.iter().cloned() {
         if !there.contains(&key) {
             let mut unit = Unit::new(Chain::System, epoch(to, &Chain::System).await?);
             unit.writes.push(Write::Key(key));
             put(to, unit, &Page::default()).await?;
         }
     }
-    for row in from.territories().await? {
-        one_chain(from, to, &row, &mut |count| {
+    for row in &before {
+        one_chain(from, to, row, &mut |count| {
             done += count;
             progress(done);
         })
         .await?;
+    }
+    // Whatever is written moves a head, an epoch or a key; what came after its chain was copied would be lost.
+    if from.territories().await? != before || from.all_keys().await? != keys {
+        return Err(Error::new(ErrorCode::AuditBroken, "somebody wrote the source while it was copied"));
     }
     Ok(done)
 }

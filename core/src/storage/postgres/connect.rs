@@ -48,7 +48,18 @@ impl Settings {
             // Statements of a name would be looked for on whichever connection comes next.
             asked.connect = asked.connect.statement_cache_capacity(0);
         } else {
-            asked.connect = asked.connect.options([("search_path", "pg_catalog"), ("lock_timeout", "2000")]);
+            asked.connect = asked.connect.options([
+                ("search_path", "pg_catalog"),
+                ("lock_timeout", "2000"),
+                // A cancelled wait for a synchronous standby would look like a commit.
+                ("statement_timeout", "0"),
+                // A machine that died in a transaction must not keep its territories' locks for hours.
+                ("idle_in_transaction_session_timeout", "10000"),
+                ("tcp_keepalives_idle", "10"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
+                ("tcp_user_timeout", "20000"),
+            ]);
         }
         Ok(Self {
             options: asked.connect,
@@ -63,14 +74,28 @@ impl Settings {
     pub(super) async fn connect(&self) -> Rows<PgConnection> {
         let mut conn = connect(&self.options).await?;
         if !self.pooled {
-            // What the server's operator has set is kept if it is as strong or stronger.
-            conn.execute(
-                "SELECT set_config('default_transaction_isolation', 'read committed', false), CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN '' \
-                 ELSE set_config('synchronous_commit', 'on', false) END",
-            )
-            .await?;
+            // What the server's operator has set is kept if it is stronger, and pinned if it is not.
+            let pinned = timeout(
+                CONNECT,
+                conn.fetch_one(
+                    "SELECT set_config('default_transaction_isolation', 'read committed', false), \
+                 set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+                     WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), \
+                 coalesce(current_setting('fsync', true)::bool, false)",
+                ),
+            );
+            let server = pinned.await.map_err(|_| Trouble::Lost)??;
+            if !get::<bool>(&server, 2)? && !self.allow_fsync_off {
+                return Err(Trouble::NoFsync);
+            }
         }
         Ok(conn)
+    }
+
+    /// The settings of the connection that listens and tells: never a pooler's.
+    pub(super) fn listening(&self) -> Option<Self> {
+        let options = self.listen.clone()?;
+        Some(Self { options, pooled: false, ..self.clone() })
     }
 
     /// Refuses a server that could lose commits, a schema of another format, and a role that row-level security
@@ -79,10 +104,12 @@ impl Settings {
         let server = conn
             .fetch_one(
                 "SELECT current_setting('server_version_num')::int4, coalesce(current_setting('fsync', true)::bool, false), \
-                 to_regclass('medorder.meta') IS NOT NULL, \
-                 coalesce((SELECT c.relrowsecurity AND (r.rolsuper OR r.rolbypassrls OR c.relowner = r.oid) \
-                     FROM pg_class c, pg_roles r \
-                     WHERE c.oid = to_regclass('medorder.orders') AND r.rolname = current_user), false)",
+                 current_setting('server_encoding'), to_regclass('medorder.meta') IS NOT NULL, \
+                 coalesce((SELECT bool_or(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, c.relowner, 'MEMBER')) \
+                     OR NOT (bool_and(c.relrowsecurity AND c.relforcerowsecurity) OR NOT bool_or(c.relrowsecurity)) \
+                     FROM pg_class c, pg_roles r WHERE c.oid IN (to_regclass('medorder.orders'), \
+                     to_regclass('medorder.audit_entries'), to_regclass('medorder.idempotency'), \
+                     to_regclass('medorder.relationships')) AND r.rolname = current_user), false)",
             )
             .await
             .map_err(|error| without_rights(error.into()))?;
@@ -90,14 +117,15 @@ impl Settings {
             return Err(unavailable("the server is older than PostgreSQL 14"));
         }
         if !get::<bool>(&server, 1)? && !self.allow_fsync_off {
-            return Err(unavailable(
-                "the server runs with fsync=off, or does not say, and could lose commits",
-            ));
+            return Err(Trouble::NoFsync.into());
         }
-        if !get::<bool>(&server, 2)? {
+        if get::<&str>(&server, 2)? != "UTF8" {
+            return Err(unavailable("the database's encoding is not UTF8"));
+        }
+        if !get::<bool>(&server, 3)? {
             return Err(unsupported("the database has no medorder schema (an owner makes it with `init`)"));
         }
-        if get::<bool>(&server, 3)? {
+        if get::<bool>(&server, 4)? {
             return Err(unavailable(
                 "row-level security does not hold this role; open with the runtime role, not with the owner's",
             ));
@@ -108,6 +136,28 @@ impl Settings {
         }
     }
 }
+
+/// What a url may say beside the place; anything else would be passed over with a log line that shows its value.
+const THEIRS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 
 /// A URL without what is ours.
 struct Parsed {
@@ -127,6 +177,9 @@ fn parse(url: &str) -> Result<Parsed> {
             ("pooler", "none") | ("listen", "on") => {}
             ("listen", "off") => listen = false,
             ("pooler" | "listen", _) => {
+                return Err(unavailable("the url of the database has an option that is not known"));
+            }
+            (name, _) if !THEIRS.contains(&name) && !name.starts_with("options[") => {
                 return Err(unavailable("the url of the database has an option that is not known"));
             }
             (name, _) => {
@@ -201,7 +254,7 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
         }
         if settings.row_security {
             for table in TERRITORIAL {
-                let sql = ROW_SECURITY.replace("{role}", role).replace("{table}", table);
+                let sql = ROW_SECURITY.replace("{table}", table);
                 run(sql).execute(&mut *conn).await.map_err(Trouble::from)?;
             }
         }

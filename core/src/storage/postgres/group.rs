@@ -35,7 +35,7 @@ pub(super) struct Group<'u> {
 pub(super) struct Step {
     pub(super) territory: String,
     pub(super) epoch: u64,
-    pub(super) from: u64,
+    pub(super) from: Head,
     pub(super) to: Head,
 }
 
@@ -67,7 +67,7 @@ impl<'u> Group<'u> {
 
     /// The last entry of each chain that it moves: where to look whether it was committed.
     pub(super) fn marks(&self) -> Vec<(String, Head)> {
-        let moved = self.heads.iter().filter(|step| step.to.seq != step.from);
+        let moved = self.heads.iter().filter(|step| step.to.seq != step.from.seq);
         moved.map(|step| (step.territory.clone(), step.to)).collect()
     }
 
@@ -104,17 +104,19 @@ impl<'u> Group<'u> {
         let mut query = match self.heads.as_slice() {
             [one] => query
                 .bind(&one.territory)
-                .bind(signed(one.from)?)
+                .bind(signed(one.from.seq)?)
                 .bind(signed(one.epoch)?)
                 .bind(signed(one.to.seq)?)
                 .bind(one.to.hash)
-                .bind(one.to.at),
+                .bind(one.to.at)
+                .bind(one.from.hash),
             all => {
                 let query = query.bind(column(all, |step| step.territory.as_str()));
-                let query = query.bind(checked(all, |step| signed(step.from))?);
+                let query = query.bind(checked(all, |step| signed(step.from.seq))?);
                 let query = query.bind(checked(all, |step| signed(step.epoch))?);
                 let query = query.bind(checked(all, |step| signed(step.to.seq))?);
-                query.bind(column(all, |step| step.to.hash)).bind(column(all, |step| step.to.at))
+                let query = query.bind(column(all, |step| step.to.hash)).bind(column(all, |step| step.to.at));
+                query.bind(column(all, |step| step.from.hash))
             }
         };
         if !self.inserts.is_empty() {
@@ -244,7 +246,7 @@ impl Shape {
     fn text(self) -> String {
         let (heads, all) = if self.many { (MANY_HEADS, MANY_FIT) } else { (ONE_HEAD, ONE_FITS) };
         let mut text =
-            Text { many: self.many, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 7 };
+            Text { many: self.many, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 8 };
         if self.inserts {
             let plain = ["bytea", "text", "text", "text", "int8", "int8", "int8"];
             text.insert("o", "orders", &[plain, ["bytea"; 7]].concat());
@@ -275,12 +277,13 @@ impl Shape {
 }
 
 const ONE_HEAD: &str = "WITH h AS (UPDATE medorder.territories SET seq = $4, hash = $5, at = $6 \
-     WHERE territory_id = $1 AND seq = $2 AND epoch = $3 RETURNING 1)";
+     WHERE territory_id = $1 AND seq = $2 AND epoch = $3 AND hash = $7 RETURNING 1)";
 const ONE_FITS: &str = "(SELECT count(*) FROM h) = 1";
 /// Locked in one order before the first is changed.
 const MANY_HEADS: &str = "WITH l AS MATERIALIZED (SELECT t.territory_id, w.n, w.h, w.a FROM medorder.territories t \
-     JOIN unnest($1::text[], $2::int8[], $3::int8[], $4::int8[], $5::bytea[], $6::int8[]) AS w(t, s, e, n, h, a) \
-     ON t.territory_id = w.t AND t.seq = w.s AND t.epoch = w.e ORDER BY t.territory_id FOR NO KEY UPDATE OF t), \
+     JOIN unnest($1::text[], $2::int8[], $3::int8[], $4::int8[], $5::bytea[], $6::int8[], $7::bytea[]) \
+     AS w(t, s, e, n, h, a, b) \
+     ON t.territory_id = w.t AND t.seq = w.s AND t.epoch = w.e AND t.hash = w.b ORDER BY t.territory_id FOR NO KEY UPDATE OF t), \
      h AS (UPDATE medorder.territories t SET seq = l.n, hash = l.h, at = l.a FROM l \
      WHERE t.territory_id = l.territory_id RETURNING 1)";
 const MANY_FIT: &str = "(SELECT count(*) FROM h) = cardinality($1)";

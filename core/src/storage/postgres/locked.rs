@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::LazyLock;
 
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgQueryResult, PgRow};
 
 use super::group::{Group, Step};
 use super::lane::{Lane, limited};
@@ -43,9 +43,13 @@ pub(super) async fn commit(
                 Err(trouble) => return Err(trouble.into()),
             }
             for (chain, row) in rows {
-                heads.seen(&chain, row.from);
+                heads.seen(&chain, row.from.seq);
                 heads.known.insert(chain, Known { epoch: row.epoch, head: row.head });
             }
+            Ok(outcomes)
+        }
+        Ok(Written::Found(outcomes)) => {
+            lane.end("COMMIT").await?;
             Ok(outcomes)
         }
         Ok(Written::Nothing(outcomes)) => {
@@ -69,7 +73,9 @@ async fn stalled<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T,
 /// What to do with the transaction.
 enum Written<'u> {
     Done(Group<'u>, Vec<Outcome>),
-    /// Nothing fits, or it was done before.
+    /// A lost try had done it all.
+    Found(Vec<Outcome>),
+    /// Nothing fits.
     Nothing(Vec<Outcome>),
 }
 
@@ -78,8 +84,8 @@ struct Row {
     epoch: u64,
     active: bool,
     head: Head,
-    /// `seq`, epoch and activity as stored.
-    from: u64,
+    /// Head, epoch and activity as stored.
+    from: Head,
     stored: (u64, bool),
     touched: bool,
 }
@@ -102,7 +108,11 @@ async fn write<'u>(
     desk.lock(units).await?;
     for doubt in doubts {
         if desk.holds(doubt).await? {
-            return Ok(Written::Nothing(doubt.outcomes.clone()));
+            // Committed there, but perhaps nowhere else yet: an answer waits for a synchronous standby as any commit does.
+            if let Some((territory, _)) = doubt.marks.first() {
+                desk.touch(territory).await?;
+            }
+            return Ok(Written::Found(doubt.outcomes.clone()));
         }
     }
     desk.read(units).await?;
@@ -143,7 +153,7 @@ impl Desk<'_> {
         };
         for row in query.fetch_all(&mut self.lane.conn).await.map_err(Trouble::from)? {
             let (epoch, active, head) = (rows::unsigned(&row, 1)?, get(&row, 2)?, rows::head(&row, 3)?);
-            let row_of = Row { epoch, active, head, from: head.seq, stored: (epoch, active), touched: false };
+            let row_of = Row { epoch, active, head, from: head, stored: (epoch, active), touched: false };
             self.heads.insert(rows::chain(&row, 0)?, row_of);
         }
         Ok(())
@@ -163,6 +173,12 @@ impl Desk<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// A write that changes nothing.
+    async fn touch(&mut self, territory: &str) -> Result<(), Failure> {
+        let query = self.lane.query("UPDATE medorder.territories SET seq = seq WHERE territory_id = $1");
+        one_row(query.bind(territory).execute(&mut self.lane.conn).await)
     }
 
     /// Idempotency records and versions that the units ask about.
@@ -303,7 +319,7 @@ impl Desk<'_> {
             // Another process has just made it: look again.
             return Err(Failure::Again);
         }
-        let row = Row { epoch, active: true, head, from: 0, stored: (epoch, true), touched: true };
+        let row = Row { epoch, active: true, head, from: head, stored: (epoch, true), touched: true };
         self.heads.insert(chain.clone(), row);
         Ok(())
     }
@@ -345,7 +361,7 @@ impl Desk<'_> {
                      WHERE territory_id = $1 AND order_id = $2 AND version = $3",
                 );
                 let query = query.bind(territory).bind(*order_id.as_bytes()).bind(signed(*from_version)?);
-                query.bind(updated_at).execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                one_row(query.bind(updated_at).execute(&mut self.lane.conn).await)?;
             }
             Write::Key(key) => {
                 let query = self.lane.query("INSERT INTO medorder.keys VALUES ($1, $2, $3, $4)");
@@ -359,13 +375,13 @@ impl Desk<'_> {
                          WHERE purpose = $1 AND territory_id = $2 AND version = $3",
                     );
                     let query = query.bind(&key.purpose).bind(&key.territory).bind(i64::from(key.version));
-                    query.bind(&key.blob).execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                    one_row(query.bind(&key.blob).execute(&mut self.lane.conn).await)?;
                 }
                 self.raise_all();
             }
             Write::Generation(generation) => {
                 let query = self.lane.query("UPDATE medorder.meta SET generation = $1").bind(generation);
-                query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                one_row(query.execute(&mut self.lane.conn).await)?;
                 self.raise_all();
             }
             Write::Territory => self.row(&unit.chain)?.active = true,
@@ -420,7 +436,7 @@ impl Desk<'_> {
                     .lane
                     .query("UPDATE medorder.territories SET epoch = $2, active = $3 WHERE territory_id = $1");
                 let query = query.bind(chain.as_str()).bind(signed(row.epoch)?).bind(row.active);
-                query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                one_row(query.execute(&mut self.lane.conn).await)?;
             }
             if row.touched {
                 let territory = chain.as_str().to_owned();
@@ -447,6 +463,14 @@ fn expected(write: &Write) -> Option<(OrderId, Option<u64>)> {
 struct Pair {
     one: LazyLock<String>,
     many: LazyLock<String>,
+}
+
+/// A write that another hand kept from its row, as a trigger can, must not be acknowledged.
+fn one_row(done: Result<PgQueryResult, sqlx::Error>) -> Result<(), Failure> {
+    match done.map_err(Trouble::from)?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(Failure::Refused),
+    }
 }
 
 fn same_key(a: &KeyRow, b: &KeyRow) -> bool {

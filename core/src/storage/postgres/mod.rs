@@ -8,11 +8,13 @@ mod group;
 mod lane;
 mod locked;
 mod news;
+mod options;
 mod read;
 mod rows;
 mod write;
 
 use std::future::{Future, ready};
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -24,6 +26,7 @@ use tokio::sync::{Semaphore, watch};
 use self::connect::Settings;
 use self::lane::{Lane, Local, Shelf, Work, closed, may_drive};
 use self::news::News;
+pub use self::options::{PostgresInit, PostgresOptions};
 use self::rows::Trouble;
 use self::write::{Writer, unavailable};
 use crate::audit::Entry;
@@ -33,60 +36,6 @@ use crate::storage::{
     BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow,
     Outcome, Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, blocks,
 };
-
-/// How to use the server.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PostgresOptions {
-    /// At most this many connections for reading async callers, and as many for blocking ones; 8 by default. One
-    /// more writes, one looks for news, and two carry `NOTIFY`.
-    pub connections: u32,
-    /// Where to listen when the url leads to a pooler, which cannot carry `LISTEN`. Without it commits of other
-    /// processes are found by looking, every 250 ms.
-    pub listen_url: Option<String>,
-    /// Open a server that runs with `fsync=off`; off by default, since such a server loses commits.
-    pub allow_fsync_off: bool,
-    /// How long a commit goes on trying when the server goes away in the middle of it, before it is
-    /// `OUTCOME_UNKNOWN`; 30 seconds by default.
-    pub patience: Duration,
-}
-
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self { connections: 8, listen_url: None, allow_fsync_off: false, patience: Duration::from_secs(30) }
-    }
-}
-
-/// How to make the schema, with the owner's url.
-#[derive(Clone, Debug)]
-pub struct PostgresInit {
-    role: String,
-    partitions: u16,
-    row_security: bool,
-}
-
-impl PostgresInit {
-    /// For programs that sign in as `role`, which must exist and must be neither the owner nor a superuser.
-    #[must_use]
-    pub fn new(role: impl Into<String>) -> Self {
-        Self { role: role.into(), partitions: 0, row_security: true }
-    }
-
-    /// Splits every table that has rows of territories into so many partitions by territory; 0, the default, does
-    /// not. Fixed once the schema is made.
-    #[must_use]
-    pub const fn partitions(mut self, count: u16) -> Self {
-        self.partitions = count;
-        self
-    }
-
-    /// Row-level security as a second wall between territories; on by default. Fixed once the schema is made.
-    #[must_use]
-    pub const fn row_security(mut self, on: bool) -> Self {
-        self.row_security = on;
-        self
-    }
-}
 
 /// Makes the schema with the owner's url, or brings the runtime role's grants up to date. `initial` counts only if
 /// there is no schema yet.
@@ -151,7 +100,7 @@ impl PostgresStorage {
             closed: AtomicBool::new(false),
             changed: watch::Sender::new(0),
             commits: AtomicU64::new(0),
-            news: News::new(process_name()?),
+            news: News::new(process_name()),
             pid: std::process::id(),
             settings,
         });
@@ -286,10 +235,11 @@ fn own_runtime() -> Result<Runtime> {
 }
 
 /// Tells this storage's messages from those of others; not secret, but two must not be alike.
-fn process_name() -> Result<String> {
+fn process_name() -> String {
     static OPENED: AtomicU64 = AtomicU64::new(0);
-    let heap = Box::new(0_u8);
-    Ok(format!("{}.{}.{:p}", std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed), heap))
+    // The standard library's hash keys are random for each process.
+    let random = RandomState::new().hash_one(OPENED.fetch_add(1, Ordering::Relaxed));
+    format!("{}.{random:x}", std::process::id())
 }
 
 impl Storage for PostgresStorage {

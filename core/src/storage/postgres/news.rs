@@ -47,10 +47,11 @@ impl News {
 /// Starts the tasks; they end with the storage.
 pub(super) fn start(shared: &Arc<Shared>) {
     let settings = &shared.settings;
-    if let Some(options) = settings.listen.clone() {
+    if let (Some(options), Some(direct)) = (settings.listen.clone(), settings.listening()) {
         let (weak, pool) = (Arc::downgrade(shared), PgPoolOptions::new().max_connections(1));
         shared.spawn(listen(weak, pool.connect_lazy_with(options)));
-        shared.spawn(notify(Arc::downgrade(shared), settings.clone()));
+        // Not through a pooler: outside a transaction it could hand the statement to another client's connection.
+        shared.spawn(notify(Arc::downgrade(shared), direct));
     }
     shared.spawn(look(Arc::downgrade(shared), settings.clone()));
 }
@@ -135,17 +136,21 @@ async fn look(weak: Weak<Shared>, settings: Settings) {
             last = None;
             continue;
         }
+        let Some(shared) = weak.upgrade() else { return };
+        // Counted before the look, so that a commit of our own during it does not pass for somebody else's.
+        let commits = shared.commits();
+        drop(shared);
         let now = limited(pulse(&mut lane, &settings)).await;
         let Some(shared) = weak.upgrade() else { return };
         match now {
             Ok(now) => {
-                let changed = last.is_none_or(|last| last != (now, shared.commits()));
+                let changed = last.is_none_or(|last| last != (now, commits));
                 let heard_now = shared.news.heard.load(Ordering::Relaxed);
                 // Somebody else committed and no message came.
                 let others = last.is_some_and(|(before, own)| before != now && own == shared.commits());
                 missed = if others { heard_now == heard } else { missed && heard_now == heard };
                 heard = heard_now;
-                last = Some((now, shared.commits()));
+                last = Some((now, commits));
                 if changed {
                     shared.tick();
                 }

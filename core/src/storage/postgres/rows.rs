@@ -18,6 +18,8 @@ pub(super) enum Trouble {
     Lost,
     /// A row that this library did not write, or a table that is not as it made it.
     Foreign,
+    /// The server does not wait for its disk.
+    NoFsync,
 }
 
 pub(super) type Rows<T> = std::result::Result<T, Trouble>;
@@ -27,7 +29,12 @@ impl From<sqlx::Error> for Trouble {
         match error {
             sqlx::Error::Database(error) => match error.code() {
                 // A server that stops may say so after it has committed; class 08 is the connection's own.
-                Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Lost,
+                // What a system or a proxy says of its own trouble tells nothing of ours.
+                Some(code)
+                    if ["57P", "08", "58", "XX000", "40003"].iter().any(|start| code.starts_with(start)) =>
+                {
+                    Self::Lost
+                }
                 // A table, column or function that somebody took away; damaged pages.
                 Some(code) if matches!(&*code, "42P01" | "42703" | "42883" | "XX001" | "XX002") => {
                     Self::Foreign
@@ -49,6 +56,10 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Foreign => foreign(),
+            Trouble::NoFsync => Self::new(
+                ErrorCode::StorageUnavailable,
+                "the server runs with fsync=off, or does not say, and could lose commits",
+            ),
             Trouble::Lost => {
                 Self::new(ErrorCode::StorageUnavailable, "the database server cannot be reached")
             }

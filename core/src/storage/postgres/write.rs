@@ -62,6 +62,7 @@ impl From<Trouble> for Failure {
         match trouble {
             Trouble::Lost => Self::Lost(None),
             Trouble::Foreign => Self::Refused,
+            Trouble::NoFsync => Self::Nothing(Trouble::NoFsync.into()),
             Trouble::Refused(state) => match &*state {
                 // Serialization, deadlock, lock not available.
                 "40001" | "40P01" | "55P03" => Self::Again,
@@ -102,11 +103,12 @@ impl Writer {
                 for unit in units {
                     match self.commit(settings, patience, std::slice::from_ref(unit), linker) {
                         Ok(one) => outcomes.extend(one),
-                        // "Nothing was written" would be a lie about the units before.
+                        Err(error) if error.code() == ErrorCode::OutcomeUnknown => return Err(error),
+                        // "Nothing was written" would be a lie about the units before, and is true of the rest:
+                        // whoever waits for those tries again, and hears the error itself.
                         Err(_) if outcomes.iter().any(|one| matches!(one, Outcome::Done { .. })) => {
-                            return Err(unknown(
-                                "the database failed after a part of the group was committed",
-                            ));
+                            outcomes.resize(units.len(), Outcome::StaleEpoch);
+                            break;
                         }
                         Err(error) => return Err(error),
                     }
@@ -166,7 +168,11 @@ async fn until(
             // An earlier try may have been committed: only a look under the lock can tell.
             Failure::Nothing(_) if !doubts.is_empty() && !over => *lane = None,
             _ if !doubts.is_empty() && over => return Err(Failure::Lost(doubts.pop())),
-            failure => return Err(failure),
+            failure => {
+                // Whatever state the connection is in, nobody shall inherit it.
+                *lane = None;
+                return Err(failure);
+            }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_millis(500));
@@ -200,7 +206,7 @@ async fn once(
             Err(Failure::Lost(doubt)) => return Err(Failure::Lost(doubt)),
             Err(Failure::Nothing(error)) => return Err(Failure::Nothing(error)),
             // Somebody else was first, or a unit does not fit: under the locks it shows which.
-            Err(Failure::Again | Failure::Refused) => heads.met(units),
+            Err(Failure::Again | Failure::Refused) => {}
         }
     }
     locked::commit(lane, heads, &scope, units, linker, doubts).await
@@ -213,15 +219,17 @@ fn scope(lane: &Lane, units: &[Unit]) -> String {
         chain => Some(chain.as_str().to_owned()),
     };
     let mut names: Vec<String> = units.iter().filter_map(own).collect();
+    names.sort_unstable();
+    names.dedup();
     let before: Vec<&str> = lane.scope().split(',').filter(|name| !name.is_empty()).collect();
     if names.iter().all(|name| before.contains(&name.as_str())) {
         return lane.scope().to_owned();
     }
     if before.len() + names.len() <= SCOPE {
-        names.extend(before.into_iter().map(str::to_owned));
+        let others = before.into_iter().filter(|name| !names.iter().any(|own| own == name));
+        names.extend(others.map(str::to_owned).collect::<Vec<_>>());
     }
     names.sort_unstable();
-    names.dedup();
     names.join(",")
 }
 
@@ -236,22 +244,15 @@ impl Heads {
         })
     }
 
-    /// Another process writes these territories too.
-    fn met(&mut self, units: &[Unit]) {
-        for unit in units {
-            if self.known.remove(&unit.chain).is_some() {
-                self.contended.insert(unit.chain.clone(), CONTENDED);
-            }
-        }
-    }
-
-    /// What a head row holds under its lock, beside what was known of it.
+    /// What a head row holds under its lock, beside what was known of it: another process writes it too, or not.
     pub(super) fn seen(&mut self, chain: &Chain, seq: u64) {
-        let alone = self.known.get(chain).is_some_and(|known| known.head.seq == seq);
-        let Some(left) = self.contended.get_mut(chain) else { return };
-        *left = if alone { left.saturating_sub(1) } else { CONTENDED };
-        if *left == 0 {
-            self.contended.remove(chain);
+        if self.known.get(chain).is_some_and(|known| known.head.seq != seq) {
+            self.contended.insert(chain.clone(), CONTENDED);
+        } else if let Some(left) = self.contended.get_mut(chain) {
+            *left -= 1;
+            if *left == 0 {
+                self.contended.remove(chain);
+            }
         }
     }
 }
@@ -276,7 +277,7 @@ impl<'u> Hope<'u> {
             steps.insert(unit.chain.clone(), known);
         }
         for (chain, known) in &steps {
-            let from = heads.known.get(chain).map_or(0, |before| before.head.seq);
+            let from = heads.known.get(chain).ok_or_else(foreign)?.head;
             let territory = chain.as_str().to_owned();
             group.heads.push(Step { territory, epoch: known.epoch, from, to: known.head });
         }
