@@ -193,7 +193,8 @@ impl Table {
         let mut all = Vec::new();
         for (n, cell) in row.iter().enumerate() {
             // NULL in a row number is no value but a wish for the next one.
-            let mut new = if self.key == [n] { vec![] } else { vec![("null", Cell::Null)] };
+            let row_number = self.key == [n] && matches!(cell, Cell::Int(_));
+            let mut new = if row_number { vec![] } else { vec![("null", Cell::Null)] };
             match cell {
                 Cell::Null => new.push(("set", Cell::Blob(vec![0; 48]))),
                 Cell::Int(int) => {
@@ -263,7 +264,8 @@ fn edits(bytes: &[u8], stride: usize) -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-/// At most `each` changes of every column and kind, from all over the list, in its order.
+/// At most `each` changes of every column and kind, from all over the list, in its order; of those of whole rows
+/// four times as many, since they differ more from each other.
 #[must_use]
 pub fn sample(changes: Vec<Change>, each: usize) -> Vec<Change> {
     let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
@@ -274,6 +276,7 @@ pub fn sample(changes: Vec<Change>, each: usize) -> Vec<Change> {
     let mut chosen = changes;
     chosen.retain(|change| {
         let kind = (change.column.clone(), change.kind);
+        let each = if change.column == "row" { 4 * each } else { each };
         let (all, n) = (counts[&kind], met.entry(kind).or_default());
         *n += 1;
         // The n-th of all is taken where n * each / all steps up.

@@ -48,7 +48,6 @@ impl Canaries {
     }
 
     /// A request full of them.
-    #[must_use]
     pub fn create(&self) -> CreateOrder {
         let insurance = Insurance::new(self.of("insurance.carrier"), self.of("insurance.policy_number"))
             .group_number(self.of("insurance.group_number"));
@@ -60,7 +59,6 @@ impl Canaries {
     }
 
     /// A verification full of them.
-    #[must_use]
     pub fn verification(&self) -> VerificationData {
         let details = serde_json::json!({ self.of("coverage_details"): [self.of("coverage_details")] });
         VerificationData::new(self.of("verified_by"), self.of("verification_method"))
@@ -70,7 +68,6 @@ impl Canaries {
     }
 
     /// A change full of them.
-    #[must_use]
     pub fn verify(&self) -> StatusChange {
         StatusChange::to(OrderStatus::Verified)
             .notes(self.of("more_notes"))

@@ -205,11 +205,11 @@ const IS_OPEN: &str = "o.status IN ('pending_verification', 'verified', 'in_prog
 pub(super) fn walk(territory: &str, after: Option<OrderId>, limit: usize) -> Work<Vec<OrderRow>> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "SELECT {ORDER_COLUMNS} FROM medorder.orders o WHERE o.territory_id = $1 AND o.order_id > $2 \
+            "SELECT {ORDER_COLUMNS} FROM medorder.orders o WHERE o.territory_id = $1 AND o.order_id >= $2 \
              ORDER BY o.order_id LIMIT $3"
         )
     });
-    Statement::fixed(&SQL, vec![text(territory), after_bytes(after), int(limit)]).all(rows::order)
+    Statement::fixed(&SQL, vec![text(territory), from(after), int(limit)]).all(rows::order)
 }
 
 /// Also true where a trigger or a rule was planted that could undo what a commit has acknowledged.
@@ -232,9 +232,9 @@ pub(super) fn wraps_other_than(
     limit: usize,
 ) -> Work<Vec<WrappedKey>> {
     Statement::fixed(
-        "SELECT order_id, wrapped FROM medorder.orders WHERE territory_id = $1 AND order_id > $2 \
+        "SELECT order_id, wrapped FROM medorder.orders WHERE territory_id = $1 AND order_id >= $2 \
          AND wrapped IS NOT NULL AND substr(wrapped, 3, 4) <> $3 ORDER BY order_id LIMIT $4",
-        vec![text(territory), after_bytes(after), Value::Bytes(version.to_be_bytes().to_vec()), int(limit)],
+        vec![text(territory), from(after), Value::Bytes(version.to_be_bytes().to_vec()), int(limit)],
     )
     .all(|row| Ok((rows::order_id(row, 0)?, get(row, 1)?)))
 }
@@ -466,8 +466,10 @@ fn bytes(id: OrderId) -> Value {
     Value::Bytes(id.as_bytes().to_vec())
 }
 
-fn after_bytes(after: Option<OrderId>) -> Value {
-    Value::Bytes(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec()))
+/// The first key behind `after`. With nothing before it that is the empty one: nobody here writes it, but somebody
+/// else may have.
+fn from(after: Option<OrderId>) -> Value {
+    Value::Bytes(after.map_or_else(Vec::new, |id| [id.as_bytes(), &[0][..]].concat()))
 }
 
 fn int(number: usize) -> Value {
