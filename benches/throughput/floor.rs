@@ -70,12 +70,12 @@ impl Floor {
         clock: Clock,
         prepare: impl Fn(&Shared, &Connection, usize) -> Option<Job>,
     ) -> Sample {
-        let reader = rows::connect(&self.path, self.full);
+        // One connection reads and writes: the page cache of another one would be emptied by every commit.
         let shared = Arc::clone(&self.shared);
         let mut timer = Timer::start();
         let mut n = 0;
         while timer.goes_on(clock) {
-            let Some(job) = prepare(&shared, &reader, n) else { break };
+            let Some(job) = prepare(&shared, &self.conn, n) else { break };
             rows::run(&self.conn, "BEGIN IMMEDIATE");
             self.write(&job);
             self.head.commit(&self.conn);
@@ -102,11 +102,10 @@ impl Floor {
     }
 
     fn list(&mut self, clock: Clock) -> Sample {
-        let reader = rows::connect(&self.path, self.full);
         let shared = Arc::clone(&self.shared);
         let mut timer = Timer::start();
         while timer.goes_on(clock) {
-            let page = rows::newest(&reader, shared.pk).into_iter();
+            let page = rows::newest(&self.conn, shared.pk).into_iter();
             let page: Vec<Job> = page.map(|row| Job::View(Box::new(shared.keys.open(row)))).collect();
             rows::run(&self.conn, "BEGIN IMMEDIATE");
             for job in &page {

@@ -6,6 +6,7 @@
 mod floor;
 mod library;
 mod orders;
+mod postgres;
 mod rows;
 mod seal;
 mod sizes;
@@ -23,13 +24,17 @@ use crate::table::{Clock, Line, Op, Sample, render};
 const USAGE: &str = "\
 throughput [--rounds N] [--seconds S] [--filter TEXT] [--full | --normal] [--quick] [--real]
            [--page-size N] [--prices] [--check]
+           [--postgres | --postgres-url URL] [--no-row-security]
   --filter TEXT   only the rows whose name holds TEXT (several: separate by |)
   --quick         one round of 0.2 s
   --real          the example orders instead of the synthetic ones
   --page-size N   on a database rewritten with pages of N bytes
   --prices        what each index costs in bytes an order, and nothing else
   --check         verifies what the floor wrote with the library, at the end; no rotation
-  --only SIDE     floor or library alone, for a profiler";
+  --only SIDE     floor or library alone, for a profiler
+  --postgres      on a PostgreSQL server that is started for it; with a URL, on that one: its user makes a role and
+                  databases whose names begin with medorder_bench, and drops the databases again
+  --no-row-security   without the policies: what they cost";
 
 struct Options {
     rounds: usize,
@@ -42,6 +47,54 @@ struct Options {
     check: bool,
     only: Option<String>,
     memory: bool,
+    /// On PostgreSQL, at this URL if there is one.
+    postgres: Option<Option<String>>,
+    row_security: bool,
+}
+
+impl Options {
+    fn wants(&self, op: &Op) -> bool {
+        // The floor's rotation leaves a key that nobody else has, so a database that is checked skips it.
+        !(self.check && *op == Op::Rotate)
+            && (self.filter.is_empty() || self.filter.split('|').any(|part| op.to_string().contains(part)))
+    }
+
+    fn clock(&self) -> Clock {
+        Clock { at_most: Duration::from_secs_f64(self.seconds) }
+    }
+
+    /// Orders that a seeded database holds: as many as a round of updates can use up.
+    const fn seeded(&self) -> usize {
+        if self.seconds > 0.3 { 20_000 } else { 5_000 }
+    }
+
+    /// A sample of each side, or of the one that was asked for alone.
+    fn pair(
+        &self,
+        round: usize,
+        floor: impl FnOnce() -> Sample,
+        library: impl FnOnce() -> Sample,
+    ) -> (Sample, Sample) {
+        match self.only.as_deref() {
+            Some("floor") => {
+                let sample = Sample::taken(floor);
+                (sample, sample)
+            }
+            Some(_) => {
+                let sample = Sample::taken(library);
+                (sample, sample)
+            }
+            // Who goes first changes from round to round: the second may find the disk still busy.
+            None if round.is_multiple_of(2) => {
+                let floor = Sample::taken(floor);
+                (floor, Sample::taken(library))
+            }
+            None => {
+                let library = Sample::taken(library);
+                (Sample::taken(floor), library)
+            }
+        }
+    }
 }
 
 fn options() -> Options {
@@ -56,6 +109,8 @@ fn options() -> Options {
         check: false,
         only: None,
         memory: false,
+        postgres: None,
+        row_security: true,
     };
     let mut words = std::env::args().skip(1);
     let refuse = || -> ! {
@@ -77,6 +132,9 @@ fn options() -> Options {
             "--prices" => options.prices = true,
             "--check" => options.check = true,
             "--memory" => options.memory = true,
+            "--postgres" => options.postgres = Some(None),
+            "--postgres-url" => options.postgres = Some(Some(value())),
+            "--no-row-security" => options.row_security = false,
             _ => refuse(),
         }
     }
@@ -91,9 +149,12 @@ fn main() {
         memory(folder.path(), &shapes);
         return;
     }
+    if let Some(url) = &options.postgres {
+        postgres::measure(&options, url.as_deref(), &shapes);
+        return;
+    }
     let seed = folder.path().join("seed.db");
-    let per_round = if options.seconds > 0.3 { 20_000 } else { 5_000 };
-    let ids = Arc::new(library::seed(&seed, &shapes, per_round));
+    let ids = Arc::new(library::seed(&seed, &shapes, options.seeded()));
     if options.prices {
         prices(folder.path(), &shapes);
         return;
@@ -126,15 +187,9 @@ fn measure(
     shapes: &Arc<Vec<Shape>>,
     ids: &Arc<Vec<[u8; 16]>>,
 ) -> Vec<Line> {
-    let wanted = |op: &Op| {
-        // The floor's rotation leaves a key that nobody else has, so a database that is checked skips it.
-        !(options.check && *op == Op::Rotate)
-            && (options.filter.is_empty()
-                || options.filter.split('|').any(|part| op.to_string().contains(part)))
-    };
-    let mut lines: Vec<Line> =
-        Op::ALL.into_iter().filter(wanted).map(|op| Line { op, rounds: Vec::new() }).collect();
-    let clock = Clock { at_most: Duration::from_secs_f64(options.seconds) };
+    let wanted = Op::ALL.into_iter().filter(|op| options.wants(op));
+    let mut lines: Vec<Line> = wanted.map(|op| Line { op, rounds: Vec::new() }).collect();
+    let clock = options.clock();
     for round in 0..options.rounds {
         let copy = |name: &str| -> PathBuf {
             let path = folder.join(format!("{name}-{full}-{round}.db"));
@@ -145,25 +200,8 @@ fn measure(
         let mut floor = Floor::open(&floor_path, full, Arc::clone(shapes), Arc::clone(ids));
         let library = Library::open(&library_path, full, Arc::clone(shapes), Arc::clone(ids));
         for line in &mut lines {
-            match options.only.as_deref() {
-                Some("floor") => {
-                    let sample = Sample::taken(|| floor.run(line.op, clock));
-                    line.rounds.push((sample, sample));
-                }
-                Some(_) => {
-                    let sample = Sample::taken(|| library.run(line.op, clock));
-                    line.rounds.push((sample, sample));
-                }
-                // Who goes first changes from round to round: the second may find the disk still busy.
-                None if round % 2 == 0 => {
-                    let floor = Sample::taken(|| floor.run(line.op, clock));
-                    line.rounds.push((floor, Sample::taken(|| library.run(line.op, clock))));
-                }
-                None => {
-                    let library = Sample::taken(|| library.run(line.op, clock));
-                    line.rounds.push((Sample::taken(|| floor.run(line.op, clock)), library));
-                }
-            }
+            let op = line.op;
+            line.rounds.push(options.pair(round, || floor.run(op, clock), || library.run(op, clock)));
         }
         library.close();
         drop(floor);

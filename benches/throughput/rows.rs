@@ -13,8 +13,8 @@ use crate::seal::{Keys, Row, TERRITORY, now};
 pub(crate) struct Head {
     pub(crate) pk: i64,
     pub(crate) seq: i64,
-    hash: [u8; 32],
-    at: i64,
+    pub(crate) hash: [u8; 32],
+    pub(crate) at: i64,
 }
 
 /// What an entry says beside its constants.
@@ -146,8 +146,8 @@ impl Head {
         .expect("the territory")
     }
 
-    /// Writes one entry and moves the head in memory.
-    pub(crate) fn say(&mut self, conn: &Connection, keys: &Keys, said: &Said<'_>) {
+    /// Moves the head in memory by one entry, and answers that entry's MAC.
+    pub(crate) fn link(&mut self, keys: &Keys, said: &Said<'_>) -> [u8; 32] {
         self.seq += 1;
         self.at = self.at.max(now());
         let mut text = Vec::with_capacity(512);
@@ -171,7 +171,12 @@ impl Head {
         lp(&mut text, "");
         text.extend_from_slice(&Sha256::digest(b""));
         self.hash = Sha256::digest(&text).into();
-        let mac = keys.entry_mac(&self.hash);
+        keys.entry_mac(&self.hash)
+    }
+
+    /// Writes one entry and moves the head in memory.
+    pub(crate) fn say(&mut self, conn: &Connection, keys: &Keys, said: &Said<'_>) {
+        let mac = self.link(keys, said);
         let empty: &[u8] = &[];
         conn.prepare_cached(
             "INSERT INTO audit_entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \

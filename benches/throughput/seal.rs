@@ -115,20 +115,26 @@ pub(crate) fn now() -> i64 {
 impl Keys {
     /// Reads the keys that the library made in this database.
     pub(crate) fn read(conn: &Connection) -> Self {
-        let row = |purpose: &str| -> (u32, [u8; 32]) {
-            let (version, blob): (u32, Vec<u8>) = conn
-                .query_row(
-                    "SELECT version, blob FROM keys WHERE purpose = ?1 AND territory_id = ?2 ORDER BY version DESC",
-                    [purpose, TERRITORY],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .expect("a key row");
+        Self::unwrapped(|purpose| {
+            conn.query_row(
+                "SELECT version, blob FROM keys WHERE purpose = ?1 AND territory_id = ?2 ORDER BY version DESC",
+                [purpose, TERRITORY],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .expect("a key row")
+        })
+    }
+
+    /// The keys in the rows of these purposes: version and wrapped key.
+    pub(crate) fn unwrapped(row: impl Fn(&str) -> (u32, Vec<u8>)) -> Self {
+        let open = |purpose: &str| -> (u32, [u8; 32]) {
+            let (version, blob) = row(purpose);
             // The root of `TestKey::new()`.
             let root = Key32::from_bytes([0x42; 32]);
             let key = provider_unwrap(&root, &context(purpose, TERRITORY, version), &blob);
             (version, *key.expect("the key opens").expose())
         };
-        let ((version, data), (_, audit)) = (row("data"), row("audit"));
+        let ((version, data), (_, audit)) = (open("data"), open("audit"));
         Self::new(version, data, &audit)
     }
 

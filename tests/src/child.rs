@@ -85,6 +85,19 @@ impl Worker {
             lines
         })
     }
+
+    /// Hands each line it says to `sink`, and `None` once it has ended.
+    pub fn listen_to(&mut self, mut sink: impl FnMut(Option<String>) + Send + 'static) {
+        let mut output = self.output.take().expect("nobody else listens");
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while matches!(output.read_line(&mut line), Ok(n) if n > 0) && line.ends_with('\n') {
+                sink(Some(line.trim_end().to_owned()));
+                line.clear();
+            }
+            sink(None);
+        });
+    }
 }
 
 impl Drop for Worker {

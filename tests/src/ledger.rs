@@ -1,4 +1,4 @@
-//! The database file as another program sees it: what a call stored, and what it did not.
+//! The database as another program sees it: what a call stored, and what it did not.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,30 +6,40 @@ use std::path::Path;
 use medorder::audit::AuditKeys;
 use medorder::phi::key::context;
 use medorder::{KeyProvider, OrderId, TestKey};
-use rusqlite::{Connection, OpenFlags, Row};
+
+use crate::sql::{Sql, unhex};
 
 /// Everything but the log; head rows move with the log, so only what else they say counts. The seal of an order
 /// binds its ciphertexts, which are long.
 const STATE: &[&str] = &[
     "SELECT * FROM meta",
     "SELECT * FROM keys ORDER BY 1, 2, 3",
-    "SELECT pk, territory_id, epoch, active FROM territories ORDER BY pk",
-    "SELECT pk, territory_pk, order_id, patient_id, provider_id, status, version, created_at, updated_at, wrapped, \
-     seal FROM orders ORDER BY pk",
+    "SELECT territory_id, epoch, active FROM territories ORDER BY 1",
+    "SELECT order_id, {territory}, patient_id, provider_id, status, version, created_at, updated_at, wrapped, seal \
+     FROM orders ORDER BY 1, 2",
     "SELECT * FROM idempotency ORDER BY 1, 2",
     "SELECT * FROM relationships ORDER BY 1, 2, 3",
     "SELECT * FROM checkpoints ORDER BY 1, 2",
 ];
 
+/// Every entry by its chain and its place there, `{entries}`, which SQLite keeps as one number.
+const LOG: &str = "SELECT e.chain, e.seq, e.hash FROM ({entries}) e ORDER BY e.chain, e.seq";
+const LINE: &str = "SELECT e.user_id, e.role, e.purpose, e.order_id, e.action, e.outcome, e.old_status, e.new_status, \
+     e.row_version, e.row_mac, e.fields, e.request_id, e.source, e.details FROM ({entries}) e \
+     WHERE e.chain = '{chain}' AND e.seq = {seq}";
+const FILE_ENTRIES: &str = "SELECT t.territory_id AS chain, l.pk & 0xffffffffff AS seq, l.* FROM audit_entries l \
+     JOIN territories t ON t.pk = l.pk >> 40";
+const SERVER_ENTRIES: &str = "SELECT l.territory_id AS chain, l.* FROM audit_entries l";
+
 /// A second connection to a database that is in use.
 pub struct Ledger {
-    conn: Connection,
+    sql: Sql,
 }
 
 /// What was stored at some moment.
 pub struct Mark {
     state: Vec<String>,
-    log: BTreeSet<String>,
+    log: BTreeSet<(String, i64, String)>,
 }
 
 /// One entry of the log, its details opened.
@@ -54,22 +64,26 @@ pub struct Line {
 }
 
 impl Ledger {
-    /// Looks at the file of a running service.
+    /// Looks at the database of a running service.
     #[must_use]
-    pub fn open(path: &Path) -> Self {
-        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
-        conn.busy_timeout(std::time::Duration::from_secs(5)).expect("a timeout");
-        Self { conn }
+    pub fn open(place: &Path) -> Self {
+        Self { sql: Sql::open(place) }
     }
 
     /// What is stored now.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        let state = STATE.iter().map(|query| self.dump(query).join("\n")).collect();
-        Mark { state, log: self.dump("SELECT pk, hash FROM audit_entries ORDER BY pk").into_iter().collect() }
+        let territory = self.sql.either("territory_pk", "territory_id");
+        let state = STATE.iter().map(|query| self.dump(&query.replace("{territory}", territory)).join("\n"));
+        let log = self.sql.rows(&LOG.replace("{entries}", self.entries()));
+        let log = log.into_iter().map(|row| match <[_; 3]>::try_from(row) {
+            Ok([Some(chain), Some(seq), Some(hash)]) => (chain, seq.parse().expect("a number"), hash),
+            other => panic!("{other:?} is no entry"),
+        });
+        Mark { state: state.collect(), log: log.collect() }
     }
 
-    /// The entries written since `mark`.
+    /// The entries written since `mark`, chain by chain.
     ///
     /// # Panics
     /// If anything else was written.
@@ -80,49 +94,48 @@ impl Ledger {
             assert_eq!(before, after, "{query}");
         }
         assert!(mark.log.is_subset(&now.log), "an entry was changed or taken away");
-        let pk = |line: &String| line.split('|').next().expect("a key").parse().expect("a number");
-        let mut new: Vec<i64> = now.log.difference(&mark.log).map(pk).collect();
-        new.sort_unstable();
-        new.into_iter().map(|pk| self.line(pk)).collect()
+        now.log.difference(&mark.log).map(|(chain, seq, _)| self.line(chain, *seq)).collect()
+    }
+
+    fn entries(&self) -> &'static str {
+        self.sql.either(FILE_ENTRIES, SERVER_ENTRIES)
     }
 
     fn dump(&self, query: &str) -> Vec<String> {
-        let mut statement = self.conn.prepare(query).expect("a statement");
-        let columns = statement.column_count();
-        let text = |row: &Row<'_>| {
-            let cells = (0..columns).map(|n| row.get_ref(n).map(|cell| cell_text(&cell)));
-            cells.collect::<Result<Vec<_>, _>>().map(|cells| cells.join("|"))
+        let text = |row: Vec<Option<String>>| {
+            let cells: Vec<_> =
+                row.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())).collect();
+            cells.join("|")
         };
-        statement.query_map([], text).expect("rows").map(|row| row.expect("a row")).collect()
+        self.sql.rows(query).into_iter().map(text).collect()
     }
 
-    fn line(&self, pk: i64) -> Line {
-        let query = "SELECT t.territory_id, e.* FROM audit_entries e JOIN territories t ON t.pk = e.pk >> 40 \
-                     WHERE e.pk = ?1";
-        let read = |row: &Row<'_>| {
-            let (order, mac): ([u8; 16], [u8; 32]) = (row.get("order_id")?, row.get("row_mac")?);
-            let line = Line {
-                chain: row.get("territory_id")?,
-                user_id: row.get("user_id")?,
-                role: row.get("role")?,
-                purpose: row.get("purpose")?,
-                order_id: Some(OrderId::from_bytes(order)).filter(|id| !id.is_nil()),
-                action: row.get("action")?,
-                outcome: row.get("outcome")?,
-                old_status: row.get("old_status")?,
-                new_status: row.get("new_status")?,
-                row_version: row.get("row_version")?,
-                row_mac: mac != [0; 32],
-                fields: row.get("fields")?,
-                request_id: row.get("request_id")?,
-                source: row.get("source")?,
-                details: String::new(),
-            };
-            Ok((line, order, row.get::<_, Vec<u8>>("details")?))
+    fn line(&self, chain: &str, seq: i64) -> Line {
+        let query = LINE.replace("{entries}", self.entries());
+        let query = query.replace("{chain}", chain).replace("{seq}", &seq.to_string());
+        let row = self.sql.rows(&query).swap_remove(0).into_iter().collect::<Option<Vec<_>>>();
+        let row: [String; 14] = row.and_then(|row| row.try_into().ok()).expect("an entry");
+        let number = |at: usize| row[at].parse::<i64>().expect("a number");
+        let order: [u8; 16] = unhex(&row[3]).try_into().expect("16 bytes");
+        let mut line = Line {
+            chain: chain.to_owned(),
+            user_id: row[0].clone(),
+            role: row[1].clone(),
+            purpose: row[2].clone(),
+            order_id: Some(OrderId::from_bytes(order)).filter(|id| !id.is_nil()),
+            action: row[4].clone(),
+            outcome: row[5].clone(),
+            old_status: row[6].clone(),
+            new_status: row[7].clone(),
+            row_version: number(8),
+            row_mac: row[9].bytes().any(|digit| digit != b'0'),
+            fields: number(10),
+            request_id: row[11].clone(),
+            source: row[12].clone(),
+            details: String::new(),
         };
-        let (mut line, order, sealed) = self.conn.query_row(query, [pk], read).expect("the entry");
         let version = u64::try_from(line.row_version).expect("a version");
-        let opened = self.keys(&line.chain).open_details(&order, version, &line.action, &sealed);
+        let opened = self.keys(chain).open_details(&order, version, &line.action, &unhex(&row[13]));
         if let Some(json) = opened.expect("details of this entry") {
             line.details = String::from_utf8(json.to_vec()).expect("text");
         }
@@ -130,18 +143,9 @@ impl Ledger {
     }
 
     fn keys(&self, chain: &str) -> AuditKeys {
-        let query = "SELECT blob FROM keys WHERE purpose = 'audit' AND territory_id = ?1";
-        let blob: Vec<u8> = self.conn.query_row(query, [chain], |row| row.get(0)).expect("a key row");
+        let query = format!("SELECT blob FROM keys WHERE purpose = 'audit' AND territory_id = '{chain}'");
+        let blob = self.sql.bytes(&query);
         let key = TestKey::new().unwrap(&blob, &context("audit", chain, 1)).expect("the test's root key");
         AuditKeys::new(chain, &key)
-    }
-}
-
-fn cell_text(cell: &rusqlite::types::ValueRef<'_>) -> String {
-    use rusqlite::types::ValueRef;
-    match cell {
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ValueRef::Integer(number) => number.to_string(),
-        other => format!("{other:?}"),
     }
 }

@@ -1,8 +1,11 @@
-//! Fixtures shared by the suites: a service on a temporary file, actors of each role, ready-made requests.
+//! Fixtures shared by the suites: a service on a database of its own, actors of each role, ready-made requests.
 
 pub mod canary;
 pub mod child;
+#[cfg(unix)]
+pub mod crew;
 pub mod dry;
+pub mod engine;
 pub mod faulty;
 pub mod gate;
 pub mod history;
@@ -14,29 +17,35 @@ pub mod pooler;
 pub mod postgres;
 pub mod proxy;
 pub mod raw;
+#[cfg(unix)]
+pub mod site;
+pub mod sql;
+pub mod told;
+pub mod verdict;
 pub mod wrapped;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use medorder::access::Actor;
 use medorder::env::{Env, FixedClock, SystemEntropy};
 use medorder::service::Builder;
-use medorder::storage::Initial;
 use medorder::storage::Storage;
 use medorder::storage::memory::MemoryStorage;
-use medorder::storage::sqlite::{SqliteOptions, SqliteStorage};
 use medorder::{
     CreateOrder, Insurance, KeyProvider, OrderId, OrderService, OrderStatus, Purpose, Result, Session,
-    StatusChange, Synchronous, TestKey, VerificationData,
+    StatusChange, TestKey, VerificationData,
 };
 use tempfile::TempDir;
 
-/// A service on a file of its own, with the territories `north` and `south` and one relationship in each.
+use crate::engine::Engine;
+use crate::sql::Sql;
+
+/// A service on a database of its own, of the engine that [`Engine::asked`] names, with the territories `north` and `south` and one relationship in each.
 pub struct World {
     /// The service.
     pub service: OrderService,
-    /// Where the database is.
+    /// Where the database is: a path or a URL, as a service is opened with.
     pub path: PathBuf,
     /// The time, if the world was made with [`World::at_start`].
     pub clock: Arc<FixedClock>,
@@ -64,43 +73,49 @@ impl World {
     /// A world whose service is built with more settings.
     pub async fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("orders.db");
-        let service =
-            settings(OrderService::builder(&path, TestKey::new())).open().await.expect("the service opens");
-        let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
-        world.furnish().await.expect("the territories are registered");
-        world
+        let path = Engine::asked().place(folder.path()).await;
+        Self::at(folder, &path, settings).await
     }
 
     /// A world on the engine in memory; its path names nothing.
     pub async fn in_memory() -> Self {
         let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
         let (generation, rows) = Builder::initial(&keys, &Env::system()).await.expect("the first keys");
-        Self::with(|builder| builder.storage(Arc::new(MemoryStorage::new(generation, rows)))).await
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("nothing");
+        let storage = Arc::new(MemoryStorage::new(generation, rows));
+        Self::at(folder, &path, |builder| builder.storage(storage)).await
     }
 
-    /// A world whose engine, SQLite on the world's file, is wrapped by the test. Commits are as durable as a
-    /// crash of the process needs, so that many of them take little time.
+    /// A world whose engine is wrapped by the test. Commits are as durable as a crash of the process needs, so
+    /// that many of them take little time.
     pub async fn around<S: Storage>(
         wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<S>,
         settings: impl FnOnce(Builder) -> Builder,
     ) -> (Self, Arc<S>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("orders.db");
-        let keys: Arc<dyn KeyProvider> = Arc::new(TestKey::new());
-        let (generation, keys) = Builder::initial(&keys, &Env::system()).await.expect("keys are made");
-        let mut options = SqliteOptions::default();
-        options.synchronous = Synchronous::Normal;
-        let engine = SqliteStorage::open(&path, options, Some(Initial { generation, keys }));
-        let engine = wrap(Arc::new(engine.expect("a new file opens").expect("it is made")));
-        let builder = OrderService::builder(&path, TestKey::new()).storage(engine.clone());
-        let service = settings(builder).open().await.expect("the service opens");
-        let world = Self { service, path, clock: Arc::new(FixedClock::at(START)), _folder: folder };
-        world.furnish().await.expect("the territories are registered");
-        (world, engine)
+        let path = Engine::asked().place(folder.path()).await;
+        let engine = wrap(engine::storage(&path).await);
+        let storage = engine.clone();
+        (Self::at(folder, &path, |builder| settings(builder.storage(storage))).await, engine)
     }
 
-    /// The folder of the database, for files beside it.
+    async fn at(folder: TempDir, path: &Path, settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let builder = OrderService::builder(path, TestKey::new());
+        let service = settings(builder).open().await.expect("the service opens");
+        let clock = Arc::new(FixedClock::at(START));
+        let world = Self { service, path: path.to_owned(), clock, _folder: folder };
+        world.furnish().await.expect("the territories are registered");
+        world
+    }
+
+    /// The database as another program sees it.
+    #[must_use]
+    pub fn sql(&self) -> Sql {
+        Sql::open(&self.path)
+    }
+
+    /// A folder that lives as long as the world, for files beside it.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         self._folder.path().to_owned()

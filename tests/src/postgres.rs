@@ -217,6 +217,20 @@ impl Drop for Server {
 }
 
 impl Database {
+    /// The database that such a URL is of.
+    #[must_use]
+    pub fn of(url: &str) -> Option<Self> {
+        let (_, place) = url.strip_prefix("postgres://")?.split_once('@')?;
+        let (address, name) = place.split_once('/')?;
+        let (_, port) = address.split_once(':')?;
+        Some(Self { port: port.parse().ok()?, name: name.split('?').next()?.to_owned() })
+    }
+
+    /// The client of `role`, its cells parted by the unit separator.
+    pub(crate) fn psql(&self, role: &str) -> Command {
+        psql(self.port, &self.name, role)
+    }
+
     /// The URL for `role`, straight to the server.
     #[must_use]
     pub fn url(&self, role: &str) -> String {
@@ -245,6 +259,14 @@ impl Database {
     #[must_use]
     pub fn cell(&self, statement: &str) -> String {
         self.rows(statement).swap_remove(0).swap_remove(0)
+    }
+
+    /// Runs statements that answer nothing, as the superuser.
+    ///
+    /// # Panics
+    /// If one fails.
+    pub fn run(&self, statements: &str) {
+        drop(self.rows(statements));
     }
 
     /// The rows that `role` sees.
@@ -347,11 +369,17 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+fn psql(port: u16, database: &str, role: &str) -> Command {
+    let mut psql = Command::new(programs().join("psql"));
+    psql.args(["-X", "-q", "-A", "-t", "-F", "\u{1f}"]);
+    psql.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", role, "-d", database]);
+    psql.env("PGSSLMODE", "prefer");
+    psql
+}
+
 fn query(port: u16, database: &str, role: &str, statement: &str) -> Result<Vec<Vec<String>>, String> {
-    let mut psql = Command::new(programs().join("psql"))
-        .args(["-X", "-q", "-A", "-t", "-F", "\u{1f}", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"])
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", role, "-d", database, "-f", "-"])
-        .env("PGSSLMODE", "prefer")
+    let mut psql = psql(port, database, role)
+        .args(["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

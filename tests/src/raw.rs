@@ -1,10 +1,23 @@
-//! A database file read without the engine, to compare with what the engine says.
+//! A database read without the engine, to compare with what the engine says.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use medorder::OrderId;
-use rusqlite::{Connection, OpenFlags, Row};
+
+use crate::sql::{Sql, unhex};
+
+/// Orders and entries by the name of their territory, which SQLite keeps as a number.
+const FILE_ORDERS: &str = "SELECT o.order_id, t.territory_id, o.status, o.version, o.wrapped, \
+     coalesce(o.wrapped, o.seal, o.f1, o.f2, o.f3, o.f4, o.f5) IS NULL \
+     FROM orders o JOIN territories t ON t.pk = o.territory_pk";
+const SERVER_ORDERS: &str = "SELECT order_id, territory_id, status, version, wrapped, \
+     (coalesce(wrapped, seal, f1, f2, f3, f4, f5) IS NULL)::int FROM orders";
+const FILE_ENTRIES: &str = "SELECT t.territory_id, e.pk & 0xffffffffff, e.order_id, e.action, e.outcome, \
+     e.new_status, e.row_version, e.request_id FROM audit_entries e JOIN territories t ON t.pk = e.pk >> 40 \
+     ORDER BY e.pk";
+const SERVER_ENTRIES: &str = "SELECT territory_id, seq, order_id, action, outcome, new_status, row_version, \
+     request_id FROM audit_entries ORDER BY territory_id, seq";
 
 /// Everything that the suites compare.
 pub struct RawFile {
@@ -63,65 +76,54 @@ impl RawEntry {
 }
 
 impl RawFile {
-    /// Reads the file at `path`.
-    pub fn read(path: &Path) -> Self {
-        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("it opens");
-        let snapshot = conn.unchecked_transaction().expect("a snapshot");
+    /// Reads the database at `place`, a path or a URL.
+    pub fn read(place: &Path) -> Self {
+        let sql = Sql::open(place);
+        sql.begin_snapshot();
         let orders = all(
-            &snapshot,
-            "SELECT o.order_id, t.territory_id, o.status, o.version, o.wrapped, \
-             coalesce(o.wrapped, o.seal, o.f1, o.f2, o.f3, o.f4, o.f5) IS NULL \
-             FROM orders o JOIN territories t ON t.pk = o.territory_pk",
-            |row| {
-                let wrapped: Option<Vec<u8>> = row.get(4)?;
+            &sql,
+            sql.either(FILE_ORDERS, SERVER_ORDERS),
+            |[id, territory, status, version, wrapped, bare]| {
                 // FORMAT section 2: the version stands behind two bytes.
-                let key = wrapped.map(|w| u32::from_be_bytes([w[2], w[3], w[4], w[5]]));
+                let key = wrapped.map(|w| u32::from_str_radix(&w[4..12], 16).expect("hexadecimal"));
                 let order = RawOrder {
-                    territory: row.get(1)?,
-                    status: row.get(2)?,
-                    version: number(row, 3)?,
+                    territory: territory.expect("a value"),
+                    status: status.expect("a value"),
+                    version: number(version),
                     key,
-                    bare: row.get(5)?,
+                    bare: number(bare) == 1,
                 };
-                Ok((OrderId::from_bytes(row.get(0)?), order))
+                (order_id(id), order)
             },
         );
         let entries = all(
-            &snapshot,
-            "SELECT t.territory_id, e.pk & 0xffffffffff, e.order_id, e.action, e.outcome, e.new_status, \
-             e.row_version, e.request_id FROM audit_entries e JOIN territories t ON t.pk = e.pk >> 40 \
-             ORDER BY e.pk",
-            |row| {
-                Ok(RawEntry {
-                    territory: row.get(0)?,
-                    seq: number(row, 1)?,
-                    order: OrderId::from_bytes(row.get(2)?),
-                    action: row.get(3)?,
-                    outcome: row.get(4)?,
-                    new_status: row.get(5)?,
-                    version: number(row, 6)?,
-                    request: row.get(7)?,
-                })
+            &sql,
+            sql.either(FILE_ENTRIES, SERVER_ENTRIES),
+            |[territory, seq, order, action, outcome, new_status, version, request]| RawEntry {
+                territory: territory.expect("a value"),
+                seq: number(seq),
+                order: order_id(order),
+                action: action.expect("a value"),
+                outcome: outcome.expect("a value"),
+                new_status: new_status.expect("a value"),
+                version: number(version),
+                request: request.expect("a value"),
             },
         );
+        let newest =
+            "SELECT territory_id, max(version) FROM keys WHERE purpose = 'data' GROUP BY territory_id";
+        let pair = |[name, value]: [Option<String>; 2]| (name.expect("a value"), number(value));
         Self {
             orders: orders.into_iter().collect(),
             entries,
-            patients: all(&snapshot, "SELECT patient_id FROM relationships", |row| row.get(0))
+            patients: all(&sql, "SELECT patient_id FROM relationships", |[name]| name.expect("a value"))
                 .into_iter()
                 .collect(),
-            keys: all(
-                &snapshot,
-                "SELECT territory_id, max(version) FROM keys WHERE purpose = 'data' GROUP BY territory_id",
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .into_iter()
-            .collect(),
-            heads: all(&snapshot, "SELECT territory_id, seq FROM territories", |row| {
-                Ok((row.get(0)?, number(row, 1)?))
-            })
-            .into_iter()
-            .collect(),
+            keys: all(&sql, newest, pair)
+                .into_iter()
+                .map(|(name, version)| (name, u32::try_from(version).expect("a version")))
+                .collect(),
+            heads: all(&sql, "SELECT territory_id, seq FROM territories", pair).into_iter().collect(),
         }
     }
 
@@ -169,11 +171,15 @@ impl RawFile {
     }
 }
 
-fn all<T>(conn: &Connection, sql: &str, map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
-    let mut statement = conn.prepare(sql).expect("a statement");
-    statement.query_map([], map).expect("rows").collect::<rusqlite::Result<_>>().expect("every row")
+fn all<const N: usize, T>(sql: &Sql, query: &str, map: impl Fn([Option<String>; N]) -> T) -> Vec<T> {
+    let rows = sql.rows(query).into_iter();
+    rows.map(|row| map(row.try_into().expect("as many columns as are named"))).collect()
 }
 
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(i64::unsigned_abs)
+fn number(cell: Option<String>) -> u64 {
+    cell.expect("a value").parse().expect("a number")
+}
+
+fn order_id(cell: Option<String>) -> OrderId {
+    OrderId::from_bytes(unhex(&cell.expect("a value")).try_into().expect("16 bytes"))
 }

@@ -87,6 +87,8 @@ impl<H: Hook> Storage for Wrapped<H> {
         fn wraps_other_than(&self, territory: &'a TerritoryId, version: u32, after: Option<OrderId>, limit: usize)
             -> Vec<WrappedKey>;
         fn idempotency(&self, territory: &'a TerritoryId, key: [u8; 32]) -> Option<IdempotencyRecord>;
+        fn records(&self, territory: &'a TerritoryId, after: Option<[u8; 32]>, limit: usize)
+            -> Vec<IdempotencyRecord>;
         fn entries(&self, chain: &'a Chain, query: &'a EntryQuery, limit: usize) -> Vec<Entry>;
         fn changes(&self, territory: &'a TerritoryId, id: OrderId, after: u64, limit: usize) -> Vec<Entry>;
         fn events(&self, territory: &'a TerritoryId, order: Option<OrderId>, after: u64, limit: usize)

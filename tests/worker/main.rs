@@ -1,7 +1,9 @@
 //! The other process of the suites: `ask` answers commands, `load` works until it is killed, `hammer` writes
-//! for a while beside others.
+//! for a while beside others, `crew` does a bit of everything beside others, `follow` reads a feed.
 
 mod ask;
+#[cfg(unix)]
+mod crew;
 mod hammer;
 mod load;
 
@@ -16,6 +18,10 @@ fn main() {
         ["ask"] => ask::run(),
         ["load", db, anchor, call, favourite] => load::run(db, anchor, call, favourite),
         ["hammer", db, name, rounds, territories @ ..] => hammer::run(db, name, rounds, territories),
+        #[cfg(unix)]
+        ["crew", db, name, seed, millis, territories @ ..] => crew::run(db, name, seed, millis, territories),
+        #[cfg(unix)]
+        ["follow", db, territory, since] => crew::follow(db, territory, since),
         other => panic!("no such role: {other:?}"),
     }
 }

@@ -139,7 +139,12 @@ impl Actor {
     /// The roles as the audit writes them: without doubles, sorted by bytes, joined by `,`.
     #[must_use]
     pub fn role_text(&self) -> String {
-        self.roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(",")
+        let mut text = String::new();
+        for role in &self.roles {
+            text.push_str(if text.is_empty() { "" } else { "," });
+            text.push_str(role.as_str());
+        }
+        text
     }
 
     /// True if the actor has this territory.

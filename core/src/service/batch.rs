@@ -57,8 +57,9 @@ impl Session {
     /// as a whole as [`create_order`](Session::create_order). Errors of items stand in the answers.
     pub async fn create_orders(&self, requests: Vec<CreateOrder>, mode: BatchMode) -> Result<Vec<BatchItem>> {
         bounded(requests.len())?;
-        let items =
-            requests.into_iter().map(|request| request.check().map_or_else(Item::Faulty, Item::Create));
+        let items = requests
+            .into_iter()
+            .map(|request| request.check_to_commit().map_or_else(Item::Faulty, Item::Create));
         // Checked a group at a time when each item stands for itself: plaintext does not pile up.
         match mode {
             BatchMode::Atomic => self.atomic(items.collect(), Permission::OrderCreate, Action::Create).await,
@@ -84,7 +85,7 @@ impl Session {
         let mut needed = HashSet::new();
         let mut items = Vec::with_capacity(changes.len());
         for (id, change) in changes {
-            items.push(match change.check() {
+            items.push(match change.check_to_commit() {
                 Ok(checked) => {
                     needed.insert(workflow.permission(checked.status));
                     Item::Change(id, checked)

@@ -45,7 +45,7 @@ impl Session {
     /// `IDEMPOTENCY_MISMATCH`, `PATIENT_PROVIDER_MISMATCH`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`,
     /// `OUTCOME_UNKNOWN`, `CLOSED`.
     pub async fn create_order(&self, request: CreateOrder) -> Result<OrderSummary> {
-        let checked = request.check()?;
+        let checked = request.check_to_commit()?;
         let territory = self.enter(Permission::OrderCreate, Action::Create, None).await?;
         self.run(territory, Command::Create(&checked)).await
     }
@@ -59,7 +59,7 @@ impl Session {
     /// `IDEMPOTENCY_MISMATCH`, `ORDER_NOT_FOUND`, `VERSION_CONFLICT`, `INVALID_STATUS_TRANSITION`,
     /// `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `CLOSED`.
     pub async fn update_status(&self, id: OrderId, change: StatusChange) -> Result<OrderSummary> {
-        let checked = change.check()?;
+        let checked = change.check_to_commit()?;
         let permission = self.core.workflow.permission(checked.status);
         let territory = self.enter(permission, Action::UpdateStatus, Some(id)).await?;
         self.run(territory, Command::Change(id, &checked)).await
@@ -281,7 +281,6 @@ impl Session {
             .and_then(|()| workflow.check_needs(from, to, &given))
             .map_err(|why| workflow.refusal(id, from, to, why))?;
 
-        let random: [u8; 32] = self.core.env.random()?;
         let version = row.version + 1;
         let next = RowView {
             version,
@@ -297,8 +296,9 @@ impl Session {
         } else {
             let mut plaintext = checked.plaintext()?;
             apply(request, &mut plaintext, now, self.actor.user_id().as_str())?;
-            let sealed = record::seal(&checked.key, &next, &borrowed(&plaintext), &random)?;
-            (sealed.seal.to_vec(), Some(sealed.fields.clone()), sealed.row_mac())
+            let sealed = record::seal(&checked.key, &next, &borrowed(&plaintext), &self.core.env.random()?)?;
+            let mac = sealed.row_mac();
+            (sealed.seal.to_vec(), Some(sealed.fields), mac)
         };
 
         let mut draft = self.draft(Action::UpdateStatus, Some(id));

@@ -198,6 +198,14 @@ impl Queue {
             }
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if state.jobs.len() == 1 {
+            // Nothing to share anything with, so its claims are not looked at.
+            let alone = state.jobs.pop_front().filter(|job| !job.reply.is_closed());
+            if alone.is_none() {
+                self.pending.fetch_sub(1, Ordering::AcqRel);
+            }
+            return Some(Vec::from_iter(alone));
+        }
         let mut group: Vec<Job> = Vec::new();
         let mut later = Vec::new();
         // A batch brings hundreds of claims; growing the set by steps would hash them again and again.

@@ -2,6 +2,7 @@
 //! to storage. Nothing else does.
 
 mod admin;
+mod aside;
 mod batch;
 mod blocking;
 mod builder;
@@ -14,6 +15,8 @@ mod guard;
 mod keyring;
 mod list;
 mod log;
+#[cfg(feature = "postgres")]
+mod moving;
 mod opening;
 mod queries;
 mod report;

@@ -6,7 +6,7 @@ use super::keyring::Territory;
 use super::{Core, integrity};
 use crate::error::{Error, Result};
 use crate::model::{FieldSet, Order, OrderStatus, OrderSummary, PhiField, Timestamp};
-use crate::phi::key::{OrderKey, wrapped_version};
+use crate::phi::key::{OrderKey, TerritoryKey, wrapped_version};
 use crate::phi::record::{self, Opened, RowView};
 use crate::storage::OrderRow;
 use crate::wire::stored;
@@ -28,14 +28,26 @@ impl Core {
     /// # Errors
     /// `INTEGRITY_VIOLATION` for every kind of damage, `KEY_UNAVAILABLE`.
     pub(super) async fn check<'a>(&self, territory: &Territory, row: &'a OrderRow) -> Result<Checked<'a>> {
-        let (Some(wrapped), Some(seal)) = (&row.wrapped, &row.seal) else { return Err(integrity()) };
-        let version = wrapped_version(wrapped)?;
+        let version = wrapped_version(row.wrapped.as_ref().ok_or_else(integrity)?)?;
         let key = self.keyring.version(territory, version, &self.background).await?;
-        let key = key.unwrap(row.order_id.as_bytes(), wrapped)?;
-        let opened = record::open(&key, &view(territory, row), seal, &row.fields)?;
-        let status = OrderStatus::parse(&row.status).map_err(|_| integrity())?;
-        Ok(Checked { row, status, key, opened })
+        check_under(territory, &key, row)
     }
+}
+
+/// The same once the key of the row's version is there.
+///
+/// # Errors
+/// `INTEGRITY_VIOLATION` for every kind of damage.
+pub(super) fn check_under<'a>(
+    territory: &Territory,
+    key: &TerritoryKey,
+    row: &'a OrderRow,
+) -> Result<Checked<'a>> {
+    let (Some(wrapped), Some(seal)) = (&row.wrapped, &row.seal) else { return Err(integrity()) };
+    let key = key.unwrap(row.order_id.as_bytes(), wrapped)?;
+    let opened = record::open(&key, &view(territory, row), seal, &row.fields)?;
+    let status = OrderStatus::parse(&row.status).map_err(|_| integrity())?;
+    Ok(Checked { row, status, key, opened })
 }
 
 impl Checked<'_> {

@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Core;
+use super::aside::{Aside, KeysByVersion, head_of, holding, row_macs};
 use super::guard::Session;
 use super::keyring::{self, Territory};
-use super::opening;
 use super::report::{BadRecord, ChainReport, Verdict, VerifyReport};
-use crate::audit::chain::{Head, verify_link};
+use crate::audit::chain::Head;
 use crate::audit::{Action, AuditKeys, Checkpoint, Entry, checkpoint};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderId, Permission};
-use crate::phi::record::skeleton;
+use crate::phi::key::wrapped_version;
 use crate::storage::{EntryQuery, OrderRow};
 use crate::wire::stored;
 
@@ -76,6 +76,16 @@ struct Told {
     row_mac: [u8; 32],
     status: Cow<'static, str>,
     deleted: bool,
+}
+
+/// A page of entries on its way through [`holding`].
+type Hashed = Aside<(usize, Vec<Entry>)>;
+
+/// A page of rows on its way through [`row_macs`]: a part elsewhere, a part to be done here.
+struct Opening {
+    its: Aside<(Vec<Option<[u8; 32]>>, Vec<OrderRow>)>,
+    own: Vec<OrderRow>,
+    keys: Arc<KeysByVersion>,
 }
 
 /// A verification under way.
@@ -198,23 +208,26 @@ impl Judge<'_> {
         let own: Vec<&Checkpoint> = anchors.iter().filter(|anchor| anchor.generation == generation).collect();
         let mut at = Head::genesis(self.chain.as_str());
         self.anchor_holds(&own, &at);
-        while self.tampered.is_none() && at.seq < row.head.seq {
-            let query = EntryQuery { after: at.seq, upto: Some(row.head.seq), ..EntryQuery::default() };
-            let page = self.core.storage.entries(self.chain, &query, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            for entry in page {
-                if !self.entry(&at, &entry) {
-                    self.tampered
-                        .get_or_insert(bad_entry(at.seq + 1, "an entry is missing or does not hold"));
+        // While one page is hashed the next one is read. What was read is judged in order, errors too.
+        let (mut read, mut hashing) = (at, None);
+        while self.tampered.is_none() {
+            let page = if read.seq < row.head.seq {
+                let query = EntryQuery { after: read.seq, upto: Some(row.head.seq), ..EntryQuery::default() };
+                self.core.storage.entries(self.chain, &query, PAGE).await
+            } else {
+                Ok(Vec::new())
+            };
+            if let Some(hashed) = hashing.take() {
+                self.entries(&own, &mut at, hashed)?;
+                if self.tampered.is_some() {
                     break;
                 }
-                at = Head { seq: entry.seq, hash: entry.hash, at: entry.body.at };
-                self.anchor_holds(&own, &at);
-                self.tell(entry);
-                self.entries += 1;
             }
+            let page = page?;
+            let Some(last) = page.last() else { break };
+            let before = std::mem::replace(&mut read, head_of(last));
+            let (chain, keys) = (self.chain.clone(), Arc::clone(&self.keys));
+            hashing = Some(Aside::start(move || (holding(&chain, &keys, before, &page), page))?);
         }
         self.head(&row.head, row.last_seq, &at);
         if self.tampered.is_none() {
@@ -225,7 +238,7 @@ impl Judge<'_> {
             Chain::Territory(id) => {
                 let keyring = &self.core.keyring;
                 let territory = keyring.load_anyhow(id, &self.core.background).await?;
-                self.rows(&territory, row.head.seq).await?;
+                self.rows(territory, row.head.seq).await?;
             }
             Chain::System if self.core.storage.strays().await? => {
                 self.tampered = Some(bad("an order row or an entry stands in no chain"));
@@ -236,8 +249,20 @@ impl Judge<'_> {
         Ok(past.map(|anchor| bad_entry(anchor.seq, "the database is older than its checkpoint")))
     }
 
-    fn entry(&self, at: &Head, entry: &Entry) -> bool {
-        verify_link(self.chain.as_str(), &self.keys, at, entry)
+    /// Takes up a page of entries, as far as they hold.
+    fn entries(&mut self, anchors: &[&Checkpoint], at: &mut Head, hashed: Hashed) -> Result<()> {
+        let (holding, page) = hashed.join()?;
+        let all = holding == page.len();
+        for entry in page.into_iter().take(holding) {
+            *at = head_of(&entry);
+            self.anchor_holds(anchors, at);
+            self.tell(entry);
+            self.entries += 1;
+        }
+        if !all {
+            self.tampered.get_or_insert(bad_entry(at.seq + 1, "an entry is missing or does not hold"));
+        }
+        Ok(())
     }
 
     fn anchor_holds(&mut self, anchors: &[&Checkpoint], at: &Head) {
@@ -340,24 +365,26 @@ impl Judge<'_> {
 
     /// Every row against the newest entry of its order. Rows change while this walks: one that is newer than
     /// the entries read is judged by the entries after `head`.
-    async fn rows(&mut self, territory: &Territory, head: u64) -> Result<()> {
-        let mut after = None;
+    async fn rows(&mut self, territory: Territory, head: u64) -> Result<()> {
+        let territory = Arc::new(territory);
+        let (mut after, mut opening) = (None, None);
         loop {
-            let page = self.core.storage.walk(&territory.id, after, PAGE).await?;
+            let page = self.core.storage.walk(&territory.id, after, PAGE).await;
+            if let Some(opened) = opening.take() {
+                self.opened(&territory, head, opened).await?;
+                if self.tampered.is_some() {
+                    return Ok(());
+                }
+            }
+            let mut page = page?;
             let Some(last) = page.last() else { break };
             after = Some(last.order_id);
-            for row in &page {
-                let told = self.orders.remove(&row.order_id);
-                if let Some((truncated, what)) = self.row(territory, row, told, head).await? {
-                    let bad = BadRecord { order_id: Some(row.order_id.to_string()), ..bad(what) };
-                    if !truncated {
-                        self.tampered = Some(bad);
-                        return Ok(());
-                    }
-                    self.truncated.get_or_insert(bad);
-                }
-                self.rows += 1;
-            }
+            let keys = self.keys_of(&territory, &page).await?;
+            // To check rows takes longer than to read them, so this thread keeps a part for itself.
+            let own = page.split_off(page.len() - page.len() / 6);
+            let (its_territory, its_keys) = (Arc::clone(&territory), Arc::clone(&keys));
+            let its = Aside::start(move || (row_macs(&its_territory, &its_keys, &page), page))?;
+            opening = Some(Opening { its, own, keys });
         }
         // The smallest id, so that the answer does not depend on the map's order.
         if let Some(id) = self.orders.keys().min() {
@@ -367,18 +394,52 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// Judges a page of rows, in order, until one is found that was tampered with.
+    async fn opened(&mut self, territory: &Territory, head: u64, opening: Opening) -> Result<()> {
+        let own_macs = row_macs(territory, &opening.keys, &opening.own);
+        let (macs, rows) = opening.its.join()?;
+        for (row, mac) in rows.iter().chain(&opening.own).zip(macs.into_iter().chain(own_macs)) {
+            let told = self.orders.remove(&row.order_id);
+            if let Some((truncated, what)) = self.row(territory, row, mac, told, head).await? {
+                let bad = BadRecord { order_id: Some(row.order_id.to_string()), ..bad(what) };
+                if !truncated {
+                    self.tampered = Some(bad);
+                    return Ok(());
+                }
+                self.truncated.get_or_insert(bad);
+            }
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    /// The keys that these rows name; one that is not there or does not open leaves its rows unopened.
+    async fn keys_of(&self, territory: &Territory, rows: &[OrderRow]) -> Result<Arc<KeysByVersion>> {
+        let mut keys = KeysByVersion::new();
+        let mut missing = BTreeSet::new();
+        for version in rows.iter().filter_map(|row| wrapped_version(row.wrapped.as_ref()?).ok()) {
+            if keys.contains_key(&version) || missing.contains(&version) {
+                continue;
+            }
+            match self.core.keyring.version(territory, version, &self.core.background).await {
+                Ok(key) => drop(keys.insert(version, key)),
+                Err(error) if error.code() == ErrorCode::IntegrityViolation => drop(missing.insert(version)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Arc::new(keys))
+    }
+
     /// `None` if the row is as its newest entry says; else whether that speaks for a truncated log.
     async fn row(
         &self,
         territory: &Territory,
         row: &OrderRow,
+        mac: Option<[u8; 32]>,
         told: Option<Told>,
         head: u64,
     ) -> Result<Option<(bool, &'static str)>> {
-        let mac = match self.row_mac(territory, row).await? {
-            Some(mac) => mac,
-            None => return Ok(Some((false, "an order row does not open"))),
-        };
+        let Some(mac) = mac else { return Ok(Some((false, "an order row does not open"))) };
         let known = told.as_ref().map_or(0, |told| told.version);
         if row.version < known {
             return Ok(Some((false, "an order row is older than its entries")));
@@ -402,22 +463,6 @@ impl Judge<'_> {
             }
             Some(_) => None,
         })
-    }
-
-    /// What the newest entry must hold for this row; `None` if the row is not what this library wrote.
-    async fn row_mac(&self, territory: &Territory, row: &OrderRow) -> Result<Option<[u8; 32]>> {
-        if row.version == 0 {
-            return Ok(None);
-        }
-        if row.is_skeleton() {
-            let bare = row.wrapped.is_none() && row.fields.iter().all(Option::is_none);
-            return Ok(bare.then(|| skeleton(&opening::view(territory, row))));
-        }
-        match self.core.check(territory, row).await {
-            Ok(checked) => Ok(Some(checked.row_mac())),
-            Err(error) if error.code() == ErrorCode::IntegrityViolation => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -372,6 +372,18 @@ impl Storage for MemoryStorage {
         Box::pin(ready(self.of(territory, |one| one.idempotency.get(&key).cloned())))
     }
 
+    fn records<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<IdempotencyRecord>>> {
+        let next = |record: &&IdempotencyRecord| after.is_none_or(|after| record.key > after);
+        Box::pin(ready(
+            self.of(territory, |one| one.idempotency.values().filter(next).take(limit).cloned().collect()),
+        ))
+    }
+
     fn entries<'a>(
         &'a self,
         chain: &'a Chain,

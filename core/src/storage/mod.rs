@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use crate::audit::chain::Place;
 use crate::audit::{Entry, EntryDraft, Head};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
+mod copy;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 #[cfg(feature = "postgres")]
@@ -22,6 +23,7 @@ pub mod postgres;
 pub mod sqlite;
 mod types;
 
+pub use self::copy::copy;
 pub use self::types::{
     EntryQuery, EventPage, Fields, IdempotencyRecord, Initial, KeyRow, Meta, OrderRow, OrderUpdate, Outcome,
     Relationship, RelationshipQuery, TerritoryRow, Unit, WrappedKey, Write,
@@ -114,6 +116,20 @@ pub trait Storage: Send + Sync + 'static {
         territory: &'a TerritoryId,
         key: [u8; 32],
     ) -> BoxFuture<'a, Result<Option<IdempotencyRecord>>>;
+
+    /// Idempotency records after the key `after`, by key: for a copy of everything.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE` from an engine that can't be copied.
+    fn records<'a>(
+        &'a self,
+        _territory: &'a TerritoryId,
+        _after: Option<[u8; 32]>,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<IdempotencyRecord>>> {
+        let refused = Error::new(ErrorCode::StorageUnavailable, "this engine does not list its records");
+        Box::pin(std::future::ready(Err(refused)))
+    }
 
     /// Entries of a chain that `query` matches, by ascending `seq`.
     fn entries<'a>(

@@ -68,6 +68,15 @@ impl CreateOrder {
     /// # Errors
     /// `VALIDATION_ERROR` with every fault.
     pub fn check(&self) -> Result<CheckedCreate> {
+        self.checked(true)
+    }
+
+    /// The same; the request itself is encoded only if it has a key to be remembered under.
+    pub(crate) fn check_to_commit(&self) -> Result<CheckedCreate> {
+        self.checked(self.idempotency_key.is_some())
+    }
+
+    fn checked(&self, keeps_request: bool) -> Result<CheckedCreate> {
         let mut faults = Faults::default();
         let ids = self.judge("", &mut faults);
         faults.finish()?;
@@ -89,16 +98,18 @@ impl CreateOrder {
         let fields = PhiField::ALL.iter().copied().filter(present).collect();
 
         let mut request = Writer::default();
-        request.object(|out| {
-            out.text("patient_id", &self.patient_id);
-            out.text("provider_id", &self.provider_id);
-            out.text("service_type", self.service_type.expose());
-            out.name("diagnosis_codes").strings(codes());
-            out.optional("notes", notes);
-            if let Some(insurance) = insurance {
-                stored::write_insurance(insurance, out.name("insurance"));
-            }
-        });
+        if keeps_request {
+            request.object(|out| {
+                out.text("patient_id", &self.patient_id);
+                out.text("provider_id", &self.provider_id);
+                out.text("service_type", self.service_type.expose());
+                out.name("diagnosis_codes").strings(codes());
+                out.optional("notes", notes);
+                if let Some(insurance) = insurance {
+                    stored::write_insurance(insurance, out.name("insurance"));
+                }
+            });
+        }
         let request = request.finish();
         Ok(CheckedCreate { patient_id, provider_id, idempotency_key, plaintext, fields, request })
     }
@@ -132,6 +143,15 @@ impl StatusChange {
     /// # Errors
     /// `VALIDATION_ERROR` with every fault.
     pub fn check(&self) -> Result<CheckedChange> {
+        self.checked(true)
+    }
+
+    /// The same; the request itself is encoded only if it has a key to be remembered under.
+    pub(crate) fn check_to_commit(&self) -> Result<CheckedChange> {
+        self.checked(self.idempotency_key.is_some())
+    }
+
+    fn checked(&self, keeps_request: bool) -> Result<CheckedChange> {
         let mut faults = Faults::default();
         self.judge("", &mut faults);
         faults.finish()?;
@@ -141,17 +161,19 @@ impl StatusChange {
         let verification = self.verification.as_ref().map(verification);
 
         let mut request = Writer::default();
-        request.object(|out| {
-            out.text("status", self.status.name());
-            out.optional("notes", filled(self.notes.as_ref()));
-            out.optional("reason", reason);
-            if let (Some(data), Some(checked)) = (&self.verification, &verification) {
-                write_verification(data, checked, out.name("verification_data"));
-            }
-            if let Some(version) = self.expected_version {
-                out.json("expected_version", &version.to_string());
-            }
-        });
+        if keeps_request {
+            request.object(|out| {
+                out.text("status", self.status.name());
+                out.optional("notes", filled(self.notes.as_ref()));
+                out.optional("reason", reason);
+                if let (Some(data), Some(checked)) = (&self.verification, &verification) {
+                    write_verification(data, checked, out.name("verification_data"));
+                }
+                if let Some(version) = self.expected_version {
+                    out.json("expected_version", &version.to_string());
+                }
+            });
+        }
         Ok(CheckedChange {
             status: self.status,
             notes: filled(self.notes.as_ref()).map(Into::into),
@@ -215,11 +237,18 @@ impl fmt::Debug for CheckedChange {
 pub(crate) fn notes_rule(text: &str) -> Result<(), Rule> {
     if text.len() > NOTES_MAX {
         Err(Rule::TooLong)
-    } else if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    } else if !is_plain(text) && text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         Err(Rule::Control)
     } else {
         Ok(())
     }
+}
+
+/// True if every byte is a visible ASCII character or a blank: most texts are, and this is quicker than to decode
+/// them.
+fn is_plain(text: &str) -> bool {
+    // Without an early end, so that the compiler looks at many bytes at once.
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 fn required(text: &str, longest: usize) -> Result<(), Rule> {
@@ -229,7 +258,7 @@ fn required(text: &str, longest: usize) -> Result<(), Rule> {
 fn optional(text: &str, longest: usize) -> Result<(), Rule> {
     if text.len() > longest {
         Err(Rule::TooLong)
-    } else if text.chars().any(char::is_control) {
+    } else if !is_plain(text) && text.chars().any(char::is_control) {
         Err(Rule::Control)
     } else {
         Ok(())

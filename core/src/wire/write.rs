@@ -29,6 +29,13 @@ impl Writer {
 
     pub(crate) fn string(&mut self, text: &str) {
         self.raw("\"");
+        // Most texts need no escape; without an early end the compiler looks at many bytes at once.
+        let plain = |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\');
+        if text.bytes().fold(true, plain) {
+            self.raw(text);
+            self.raw("\"");
+            return;
+        }
         let mut from = 0;
         for (at, byte) in text.bytes().enumerate() {
             if byte >= 0x20 && byte != b'"' && byte != b'\\' {

@@ -208,6 +208,19 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Move a file into PostgreSQL and verify it there; nobody may write the file meanwhile or afterwards
+    MoveTo {
+        #[command(flatten)]
+        database: Database,
+        /// PostgreSQL url of the runtime role
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// PostgreSQL url of the owner, who makes the schema
+        #[arg(long, value_name = "URL")]
+        owner: String,
+        #[command(flatten)]
+        schema: Schema,
+    },
     /// Verify a backup and take it into use under a new name: new generation, fresh checkpoints
     Restore {
         /// Backup to copy; not for PostgreSQL, where the server's own tools have copied before

@@ -85,10 +85,7 @@ pub(crate) fn shown(db: &Path) -> String {
 pub(crate) async fn init(database: &Database, schema: &Schema) -> Result<()> {
     let key = RootKey::try_from(&database.access.root)?;
     if is_url(&database.db) {
-        let Some(role) = &schema.role else { return Err(Error::fault("role", Rule::Required)) };
-        let settings =
-            PostgresInit::new(role).partitions(schema.partitions).row_security(!schema.no_row_security);
-        return OrderService::builder(&database.db, key).init(&settings).await;
+        return OrderService::builder(&database.db, key).init(&settings(schema)?).await;
     }
     if schema.role.is_some() {
         return Err(Error::fault("role", Rule::NotAllowed));
@@ -101,6 +98,12 @@ pub(crate) async fn init(database: &Database, schema: &Schema) -> Result<()> {
         builder = builder.anchor(AnchorFile::open(anchor)?);
     }
     builder.open().await?.close().await
+}
+
+/// How the schema is to be made.
+pub(crate) fn settings(schema: &Schema) -> Result<PostgresInit> {
+    let Some(role) = &schema.role else { return Err(Error::fault("role", Rule::Required)) };
+    Ok(PostgresInit::new(role).partitions(schema.partitions).row_security(!schema.no_row_security))
 }
 
 /// Opens a database that exists.

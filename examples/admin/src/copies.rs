@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use medorder::{Error, ErrorCode, Result, Rule, Verdict};
 
 use crate::audit::print_report;
-use crate::cli::{Access, Database};
+use crate::cli::{Access, Database, Schema};
 use crate::connect::{
-    administrator, auditor, create_private, exists, file_error, is_url, open, open_beside, shown, with,
+    administrator, auditor, create_private, exists, file_error, is_url, open, open_beside, settings, shown,
+    with,
 };
+use crate::keys::{bar, show};
 use crate::terminal::{say, tell};
 
 pub(crate) async fn backup(database: &Database, to: &Path) -> Result<()> {
@@ -21,6 +23,28 @@ pub(crate) async fn backup(database: &Database, to: &Path) -> Result<()> {
     with(database, async |service| service.admin(actor).backup(to).await).await?;
     say!("copied to {}; the copy needs the same root key", to.display());
     Ok(())
+}
+
+/// The exit code is that of what is found in the copy.
+pub(crate) async fn move_to(database: &Database, owner: &str, to: &str, schema: &Schema) -> Result<u8> {
+    let (actor, settings) = (administrator(&database.access)?, settings(schema)?);
+    let bar = bar("orders and entries")?;
+    let shown_bar = bar.clone();
+    let moved = with(database, async |service| {
+        service.admin(actor).move_to_postgres(owner, &settings, to, move |step| show(&shown_bar, step)).await
+    })
+    .await;
+    bar.finish_and_clear();
+    let count = moved?;
+    let url = Path::new(to);
+    let service = open_beside(url, &database.access, None).await?;
+    let report = service.admin(auditor(&database.access)?).verify_audit().await;
+    let closed = service.close().await;
+    let report = report?;
+    closed?;
+    say!("moved {count} orders and entries to {}; retire {}", shown(url), shown(&database.db));
+    print_report(&report);
+    Ok(report.verdict.exit_code())
 }
 
 /// The exit code is that of what was found in a backup that is not taken into use.

@@ -49,13 +49,13 @@ pub(crate) async fn change_root(database: &Database, new: &NewRoot) -> Result<()
     .await
 }
 
-fn bar(what: &str) -> Result<ProgressBar> {
+pub(crate) fn bar(what: &str) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}")
         .map_err(|_| Error::new(ErrorCode::Internal, "the progress bar has no form"))?;
     Ok(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
+pub(crate) fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_length(progress.total);
     bar.set_position(progress.done);
 }

@@ -88,6 +88,9 @@ async fn run(command: Command) -> Result<u8> {
             audit::disclosures(&database, territory.as_deref(), &patient).await?;
         }
         Command::Backup { database, to } => copies::backup(&database, &to).await?,
+        Command::MoveTo { database, to, owner, schema } => {
+            return copies::move_to(&database, &owner, &to, &schema).await;
+        }
         Command::Restore { from, to, access, force } => {
             return copies::restore(from.as_deref(), &to, &access, force).await;
         }

@@ -12,11 +12,28 @@ struct Need {
     there: fn() -> bool,
 }
 
-const NEEDS: &[Need] = &[Need {
-    what: "a C compiler, for the bundled SQLite",
-    package: "build-essential",
-    there: || on_path("cc"),
-}];
+const NEEDS: &[Need] = &[
+    Need {
+        what: "a C compiler, for the bundled SQLite",
+        package: "build-essential",
+        there: || on_path("cc"),
+    },
+    Need { what: "PostgreSQL, for the suites of that engine", package: "postgresql", there: has_postgres },
+    Need {
+        what: "pgbouncer, for the suites of that engine",
+        package: "pgbouncer",
+        there: || on_path("pgbouncer") || Path::new("/usr/sbin/pgbouncer").is_file(),
+    },
+    Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
+];
+
+/// Where Debian keeps one folder of programs a major version of PostgreSQL.
+const POSTGRES: &str = "/usr/lib/postgresql";
+
+/// What Debian's package asks before it makes and starts a cluster of its own. The suites start theirs, and a
+/// machine that ran the tests is to be left without a server that nobody asked for.
+const NO_CLUSTER: (&str, &str) =
+    ("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n");
 
 /// Parts of the Rust toolchain; how it was installed decides how to add them, so that is left to the reader.
 const COMPONENTS: &[(&str, &str)] = &[("rustfmt", "fmt"), ("clippy", "clippy")];
@@ -50,24 +67,48 @@ fn install(packages: &[&str]) -> Result<(), String> {
         return Err(format!("this machine has no apt-get; install what Debian calls {}", packages.join(" ")));
     }
     run(&mut apt(&["update"]))?;
+    if packages.contains(&"postgresql") {
+        keep_from_making_a_cluster()?;
+    }
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(packages);
     run(&mut apt(&arguments))
 }
 
-/// `apt-get` as root, without questions.
+/// Says so where the package looks, unless somebody has said something there before.
+fn keep_from_making_a_cluster() -> Result<(), String> {
+    let (file, text) = NO_CLUSTER;
+    // As root, and through a shell, since this program itself may be run by somebody else.
+    let script = r#"[ -e "$1" ] || { mkdir -p "${1%/*}" && printf %s "$2" >"$1"; }"#;
+    run(as_root("sh").args(["-c", script, "setup", file, text]).stdin(Stdio::null()))
+}
+
+/// `apt-get` without questions.
 fn apt(arguments: &[&str]) -> Command {
+    let mut command = as_root("env");
+    // A configuration file that is there before its package, as the one above, stays as it is.
+    command.args(["DEBIAN_FRONTEND=noninteractive", "UCF_FORCE_CONFFOLD=1", "apt-get", "-qq"]);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn as_root(program: &str) -> Command {
     let is_root =
         Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    let mut command = if is_root {
-        Command::new("env")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["--non-interactive", "env"]);
-        sudo
-    };
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]).args(arguments).stdin(Stdio::null());
-    command
+    if is_root {
+        return Command::new(program);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["--non-interactive", program]);
+    sudo
+}
+
+/// True if any version is there.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir(POSTGRES).into_iter().flatten().flatten();
+    versions
+        .map(|version| version.path().join("bin"))
+        .any(|folder| ["initdb", "pg_ctl", "psql"].iter().all(|program| folder.join(program).is_file()))
 }
 
 fn on_path(program: &str) -> bool {

@@ -132,6 +132,8 @@ pub fn cases() -> Vec<Case> {
             order_exists_in_any_territory
             one_id_in_two_territories_is_two_orders
             one_key_in_two_territories_is_two_records
+            records_are_listed_by_pages
+            a_copy_is_the_same_to_the_last_byte
             an_unknown_territory_is_empty
         }
         registry {

@@ -1,8 +1,14 @@
 //! Reading orders: by id, by filter, by page, and never from another territory.
 
-use super::bench::{Bench, id, made, place, record, row, update, wrapped};
+use std::sync::Arc;
+
+use pollster::block_on;
+
+use super::bench::{Bench, chain, id, key, made, pair, place, record, row, update, wrapped};
+use crate::error::ErrorCode;
 use crate::model::{OrderFilter, OrderId, OrderStatus, Timestamp};
-use crate::storage::{OrderRow, Write};
+use crate::storage::memory::MemoryStorage;
+use crate::storage::{OrderRow, Write, copy};
 
 fn numbers(rows: &[OrderRow]) -> Vec<u8> {
     rows.iter().map(|row| row.order_id.as_bytes()[5]).collect()
@@ -180,6 +186,53 @@ pub(super) fn one_key_in_two_territories_is_two_records(bench: &Bench) {
     bench.done(unit);
     assert_eq!((read("north"), read("south")), (Some(record(1, 1)), Some(record(1, 2))));
     assert_eq!(bench.read(bench.engine.idempotency(&place("north"), [2; 32])), None);
+}
+
+pub(super) fn records_are_listed_by_pages(bench: &Bench) {
+    let keys = [200, 3, 77];
+    for (n, key) in (1..).zip(keys) {
+        let mut unit = bench.insertion("north", n);
+        unit.idempotency.push(record(key, n));
+        bench.done(unit);
+    }
+    let page = |after, limit| bench.read(bench.engine.records(&place("north"), after, limit));
+    assert_eq!(page(None, 2), [record(3, 2), record(77, 3)]);
+    assert_eq!(page(Some([77; 32]), 2), [record(200, 1)]);
+    assert_eq!(page(Some([200; 32]), 2), []);
+    assert_eq!(bench.read(bench.engine.records(&place("south"), None, 2)), []);
+}
+
+/// From the engine into one in memory, which the same contract judges.
+pub(super) fn a_copy_is_the_same_to_the_last_byte(bench: &Bench) {
+    for n in 1..=5 {
+        let mut unit = bench.insertion("north", n);
+        unit.idempotency.push(record(n, n));
+        bench.done(unit);
+    }
+    bench.done(bench.updating("north", 1, 1));
+    bench.shred("north", 2, 1);
+    bench.done(bench.with("north", Write::Key(key("data", "north", 1))));
+    bench.done(bench.with("south", Write::Relationship(pair("p-1", "npi-1"))));
+    bench.done(bench.with("south", Write::Unregister));
+    let target = MemoryStorage::new(super::generation(), super::keys());
+    let copied = block_on(copy(&*bench.engine, &target, &mut |_| {})).expect("an empty target takes a copy");
+    assert_eq!(copied, 5 + 8 + 1, "orders, and entries of both chains");
+    let other = Bench { engine: Arc::new(target) };
+    for territory in ["north", "south"] {
+        assert_eq!(bench.log(territory), other.log(territory));
+        let heads = [bench, &other]
+            .map(|bench| bench.read(bench.engine.territory(&chain(territory))).expect("it is there"));
+        assert_eq!((heads[0].head, heads[0].active), (heads[1].head, heads[1].active));
+        let walk = |bench: &Bench| bench.read(bench.engine.walk(&place(territory), None, 100));
+        assert!(walk(bench) == walk(&other));
+        let records = |bench: &Bench| bench.read(bench.engine.records(&place(territory), None, 100));
+        assert_eq!(records(bench), records(&other));
+    }
+    assert_eq!(bench.read(bench.engine.all_keys()), other.read(other.engine.all_keys()));
+    assert!(other.read(other.engine.relationship(&place("south"), &pair("p-1", "npi-1"))));
+    other.check_chains();
+    let again = block_on(copy(&*bench.engine, &*other.engine, &mut |_| {}));
+    assert_eq!(again.map_err(|error| error.code()), Err(ErrorCode::ValidationError), "not into a full one");
 }
 
 pub(super) fn an_unknown_territory_is_empty(bench: &Bench) {

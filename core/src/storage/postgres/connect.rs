@@ -16,6 +16,8 @@ use crate::storage::Initial;
 const INIT: &str = include_str!("../../../migrations/postgres/0001_init.sql");
 const ROW_SECURITY: &str = include_str!("../../../migrations/postgres/row_security.sql");
 const GRANTS: &str = include_str!("../../../migrations/postgres/grants.sql");
+/// The tables that have rows of territories.
+const TERRITORIAL: [&str; 4] = ["orders", "audit_entries", "idempotency", "relationships"];
 const FORMAT: i64 = 1;
 /// Bodies of functions in standard SQL came with it.
 const OLDEST_SERVER: i32 = 140_000;
@@ -198,7 +200,10 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
             run(parts).execute(&mut *conn).await.map_err(Trouble::from)?;
         }
         if settings.row_security {
-            run(ROW_SECURITY.replace("{role}", role)).execute(&mut *conn).await.map_err(Trouble::from)?;
+            for table in TERRITORIAL {
+                let sql = ROW_SECURITY.replace("{role}", role).replace("{table}", table);
+                run(sql).execute(&mut *conn).await.map_err(Trouble::from)?;
+            }
         }
         fill(conn, initial).await?;
     }
@@ -254,7 +259,7 @@ async fn fill(conn: &mut PgConnection, initial: &Initial) -> Result<()> {
 /// The partitions of every table that has rows of territories.
 fn partitions(count: u16) -> String {
     let mut sql = String::new();
-    for table in ["orders", "audit_entries", "idempotency", "relationships"] {
+    for table in TERRITORIAL {
         for n in 0..count {
             sql.push_str(&format!(
                 "CREATE TABLE medorder.{table}_{n} PARTITION OF medorder.{table} \

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use sqlx::Executor;
+use sqlx::postgres::PgRow;
 
 use super::group::{Group, Step};
 use super::lane::Lane;
@@ -161,36 +162,63 @@ impl Desk<'_> {
 
     /// Idempotency records and versions that the units ask about.
     async fn read(&mut self, units: &[Unit]) -> Result<(), Failure> {
-        let keys = |unit: &Unit| unit.idempotency.iter().map(|record| record.key).collect::<Vec<_>>();
-        let (places, keys) = pairs(units, keys);
-        if !keys.is_empty() {
-            let query = self.lane.query(
+        fn record(values: &str, place: &str) -> String {
+            format!(
                 "SELECT i.territory_id, i.key, i.request, i.order_id, i.row_version, i.at \
-                 FROM unnest($1::text[], $2::bytea[]) AS w(t, k) \
-                 JOIN medorder.idempotency i ON i.territory_id = w.t AND i.key = w.k",
-            );
-            let query = query.bind(places).bind(keys);
-            for row in query.fetch_all(&mut self.lane.conn).await.map_err(Trouble::from)? {
-                let record = rows::idempotency(&row, 1)?;
-                self.records.insert((get(&row, 0)?, record.key), record);
-            }
+                 FROM {values} JOIN medorder.idempotency i ON i.territory_id = {place} AND i.key = w.a"
+            )
+        }
+        fn version(values: &str, place: &str) -> String {
+            format!(
+                "SELECT o.territory_id, o.order_id, o.version FROM {values} \
+                 JOIN medorder.orders o ON o.territory_id = {place} AND o.order_id = w.a WHERE o.wrapped IS NOT NULL"
+            )
+        }
+        const ONE: (&str, &str) = ("unnest($1::bytea[]) AS w(a)", "$2");
+        const MANY: (&str, &str) = ("unnest($1::bytea[], $2::text[]) AS w(a, t)", "w.t");
+        static RECORDS: Pair = Pair {
+            one: LazyLock::new(|| record(ONE.0, ONE.1)),
+            many: LazyLock::new(|| record(MANY.0, MANY.1)),
+        };
+        static VERSIONS: Pair = Pair {
+            one: LazyLock::new(|| version(ONE.0, ONE.1)),
+            many: LazyLock::new(|| version(MANY.0, MANY.1)),
+        };
+        let keys =
+            |unit: &Unit| unit.idempotency.iter().map(|record| record.key.to_vec()).collect::<Vec<_>>();
+        for row in self.ask(&RECORDS, units, keys).await? {
+            let record = rows::idempotency(&row, 1)?;
+            self.records.insert((get(&row, 0)?, record.key), record);
         }
         let asked = |unit: &Unit| {
-            let ids = unit.writes.iter().filter_map(|write| expected(write).map(|(id, _)| *id.as_bytes()));
+            let ids =
+                unit.writes.iter().filter_map(|write| expected(write).map(|(id, _)| id.as_bytes().to_vec()));
             ids.collect::<Vec<_>>()
         };
-        let (places, ids) = pairs(units, asked);
-        if !ids.is_empty() {
-            let query = self.lane.query(
-                "SELECT o.territory_id, o.order_id, o.version FROM unnest($1::text[], $2::bytea[]) AS w(t, o) \
-                 JOIN medorder.orders o ON o.territory_id = w.t AND o.order_id = w.o WHERE o.wrapped IS NOT NULL",
-            );
-            let query = query.bind(places).bind(ids);
-            for row in query.fetch_all(&mut self.lane.conn).await.map_err(Trouble::from)? {
-                self.versions.insert((get(&row, 0)?, rows::order_id(&row, 1)?), rows::unsigned(&row, 2)?);
-            }
+        for row in self.ask(&VERSIONS, units, asked).await? {
+            self.versions.insert((get(&row, 0)?, rows::order_id(&row, 1)?), rows::unsigned(&row, 2)?);
         }
         Ok(())
+    }
+
+    /// The rows that values of the units name; one territory is named once, several by each value.
+    async fn ask(
+        &mut self,
+        texts: &'static Pair,
+        units: &[Unit],
+        values: impl Fn(&Unit) -> Vec<Vec<u8>>,
+    ) -> Result<Vec<PgRow>, Failure> {
+        let both = |unit: &'_ Unit| {
+            values(unit).into_iter().map(|value| (unit.chain.as_str().to_owned(), value)).collect::<Vec<_>>()
+        };
+        let (places, values): (Vec<String>, Vec<Vec<u8>>) = units.iter().flat_map(both).unzip();
+        let Some(first) = places.first() else { return Ok(Vec::new()) };
+        let query = if places.iter().all(|place| place == first) {
+            self.lane.query(texts.one.as_str()).bind(values).bind(first.clone())
+        } else {
+            self.lane.query(texts.many.as_str()).bind(values).bind(places)
+        };
+        Ok(query.fetch_all(&mut self.lane.conn).await.map_err(Trouble::from)?)
     }
 
     /// One unit: every check, then every write.
@@ -410,10 +438,10 @@ fn expected(write: &Write) -> Option<(OrderId, Option<u64>)> {
     }
 }
 
-/// Values of all units, with the territory of each.
-fn pairs<'u, T>(units: &'u [Unit], values: impl Fn(&'u Unit) -> Vec<T>) -> (Vec<&'u str>, Vec<T>) {
-    let both = |unit: &'u Unit| values(unit).into_iter().map(|value| (unit.chain.as_str(), value));
-    units.iter().flat_map(both).unzip()
+/// A statement for one territory and for several.
+struct Pair {
+    one: LazyLock<String>,
+    many: LazyLock<String>,
 }
 
 fn same_key(a: &KeyRow, b: &KeyRow) -> bool {

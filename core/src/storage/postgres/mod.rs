@@ -403,6 +403,15 @@ impl Storage for PostgresStorage {
         self.of(territory, read::idempotency(territory.as_str(), &key))
     }
 
+    fn records<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<IdempotencyRecord>>> {
+        self.of(territory, read::records(territory.as_str(), after, limit))
+    }
+
     fn entries<'a>(
         &'a self,
         chain: &'a Chain,

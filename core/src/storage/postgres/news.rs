@@ -131,13 +131,15 @@ async fn look(weak: Weak<Shared>, settings: Settings) {
         drop(shared);
         sleep(if calm { CALM } else { ALONE }).await;
         if !watched {
+            // Whoever comes next has read before the next look: what was seen until then does not count.
+            last = None;
             continue;
         }
         let now = pulse(&mut lane, &settings).await;
         let Some(shared) = weak.upgrade() else { return };
         match now {
             Ok(now) => {
-                let changed = last.is_some_and(|last| last != (now, shared.commits()));
+                let changed = last.is_none_or(|last| last != (now, shared.commits()));
                 let heard_now = shared.news.heard.load(Ordering::Relaxed);
                 // Somebody else committed and no message came.
                 let others = last.is_some_and(|(before, own)| before != now && own == shared.commits());
@@ -148,7 +150,7 @@ async fn look(weak: Weak<Shared>, settings: Settings) {
                     shared.tick();
                 }
             }
-            Err(_) => lane = None,
+            Err(_) => (lane, last) = (None, None),
         }
     }
 }

@@ -248,6 +248,20 @@ pub(super) fn idempotency(territory: &str, key: &[u8; 32]) -> Work<Option<Idempo
     .one(|row| rows::idempotency(row, 0))
 }
 
+pub(super) fn records(
+    territory: &str,
+    after: Option<[u8; 32]>,
+    limit: usize,
+) -> Work<Vec<IdempotencyRecord>> {
+    let after = Value::Bytes(after.map_or_else(Vec::new, |key| key.to_vec()));
+    Statement::fixed(
+        "SELECT key, request, order_id, row_version, at FROM medorder.idempotency \
+         WHERE territory_id = $1 AND key > $2 ORDER BY key LIMIT $3",
+        vec![text(territory), after, int(limit)],
+    )
+    .all(|row| rows::idempotency(row, 0))
+}
+
 /// The condition of the partial index `audit_change`.
 const CHANGE: &str = "e.action IN ('create', 'update_status', 'delete') AND e.outcome = 'success'";
 

@@ -6,6 +6,7 @@
 mod connect;
 mod maintenance;
 mod read;
+mod recover;
 mod rows;
 #[cfg(feature = "test-util")]
 #[doc(hidden)]
@@ -17,13 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use self::connect::{FileGuard, Found};
 use self::maintenance::Maintenance;
 use self::rows::{Rows, unavailable};
-use self::write::{Failure, Mark, Writer};
+use self::write::{Failure, Writer};
 use crate::audit::Entry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
@@ -77,6 +78,8 @@ struct Shared {
     changed: watch::Sender<u64>,
     /// Commits so far: lets the maintenance thread tell idle from busy.
     commits: AtomicU64,
+    /// The last commit was made by a caller on its own thread: nobody else may be writing.
+    alone: AtomicBool,
     /// Pages the WAL has grown by since the last checkpoint, roughly.
     wal_pages: AtomicU64,
     /// A delete or a rotation left old keys in the WAL: truncate it soon.
@@ -115,6 +118,7 @@ impl SqliteStorage {
             closed: AtomicBool::new(false),
             changed: watch::Sender::new(0),
             commits: AtomicU64::new(0),
+            alone: AtomicBool::new(false),
             wal_pages: AtomicU64::new(0),
             wipe_wal: AtomicBool::new(false),
             pid: std::process::id(),
@@ -125,6 +129,11 @@ impl SqliteStorage {
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Rows<T>) -> Result<T> {
         self.shared.read(query)
+    }
+
+    /// A short read, after which the caller mostly commits.
+    fn peek<T>(&self, query: impl FnOnce(&Connection) -> Rows<T>) -> Result<T> {
+        self.shared.peek(query)
     }
 }
 
@@ -150,6 +159,19 @@ impl Shared {
         }
         drop(readers);
         Ok(answer?)
+    }
+
+    /// Where one caller reads and writes in turn, it reads on the writer's connection if that is free: every
+    /// commit empties the page caches of all other connections, and a reader would load the same pages again.
+    fn peek<T>(&self, query: impl FnOnce(&Connection) -> Rows<T>) -> Result<T> {
+        if self.alone.load(Ordering::Relaxed)
+            && let Ok(writer) = self.writer.try_lock()
+            && let Some(open) = writer.as_ref().filter(|open| open.conn.is_autocommit())
+        {
+            self.live()?;
+            return Ok(query(&open.conn)?);
+        }
+        self.read(query)
     }
 
     /// Commits a group under the writer's lock and tells those who wait.
@@ -229,70 +251,11 @@ impl Shared {
         self.changed.send_modify(|count| *count += 1);
         was_open
     }
-
-    /// COMMIT failed, so nobody knows: close every descriptor, open anew, write the WAL back (which syncs
-    /// through new descriptors) and look whether the group's entries are there.
-    fn look(&self, writer: &mut Option<Writer>, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
-        *writer = None;
-        lock(&self.readers).clear();
-        let unknown = || {
-            self.give_up();
-            Error::new(ErrorCode::OutcomeUnknown, "the commit failed and the database cannot be asked")
-        };
-        let conn = connect::connect(&self.path, &self.options).map_err(|_| unknown())?;
-        let found = (|| {
-            if !maintenance::truncate_wal(&conn) {
-                return Ok(None);
-            }
-            let mut found = 0;
-            for mark in marks {
-                let hash: Option<[u8; 32]> = conn
-                    .query_row("SELECT hash FROM audit_entries WHERE pk = ?1", [mark.pk], |row| row.get(0))
-                    .optional()?;
-                found += usize::from(hash == Some(mark.hash));
-            }
-            Ok::<Option<usize>, rusqlite::Error>(Some(found))
-        })();
-        let found = found.ok().flatten().ok_or_else(unknown)?;
-        *lock(&self.guard) = Some(FileGuard::new(&self.path).map_err(|_| unknown())?);
-        *writer = Some(Writer::new(conn));
-        if marks.is_empty() || found != marks.len() {
-            // One transaction: all marks or none. Without entries (keys, re-wraps) a repeat does no harm.
-            return Err(Error::new(
-                ErrorCode::StorageUnavailable,
-                "the commit failed and left nothing behind",
-            ));
-        }
-        self.recover_outcomes(units, marks)
-    }
-
-    /// The outcomes of a group that turned out to be committed: every unit with drafts has its entries, so it
-    /// was done; the others did not enter.
-    fn recover_outcomes(&self, units: &[Unit], marks: &[Mark]) -> Result<Vec<Outcome>> {
-        let with_drafts = units.iter().filter(|unit| !unit.drafts.is_empty()).count();
-        if with_drafts != marks.len() {
-            self.give_up();
-            return Err(Error::new(
-                ErrorCode::OutcomeUnknown,
-                "the commit failed after a part of its group was refused",
-            ));
-        }
-        let mut marks = marks.iter();
-        let outcomes: Vec<Outcome> = units
-            .iter()
-            .map(|unit| {
-                let last = if unit.drafts.is_empty() { None } else { marks.next() };
-                let last_seq = last.map_or(0, |mark| (mark.pk & rows::SEQ_MAX) as u64);
-                Outcome::Done { first_seq: (last_seq + 1).saturating_sub(unit.drafts.len() as u64) }
-            })
-            .collect();
-        self.acknowledge(units, &outcomes)?;
-        Ok(outcomes)
-    }
 }
 
 impl Storage for SqliteStorage {
     fn commit<'a>(&'a self, units: Vec<Unit>, linker: &'a dyn Linker) -> BoxFuture<'a, Result<Vec<Outcome>>> {
+        self.shared.alone.store(false, Ordering::Relaxed);
         let mut writer = lock(&self.shared.writer);
         Box::pin(ready(self.shared.commit(&mut writer, &units, linker)))
     }
@@ -303,17 +266,18 @@ impl Storage for SqliteStorage {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(NotNow::Busy(unit)),
         };
+        self.shared.alone.store(true, Ordering::Relaxed);
         let mut outcomes =
             self.shared.commit(&mut writer, std::slice::from_ref(&unit), linker).map_err(NotNow::Failed)?;
         outcomes.pop().ok_or_else(|| NotNow::Failed(Error::new(ErrorCode::Internal, "a unit has no outcome")))
     }
 
     fn meta(&self) -> BoxFuture<'_, Result<Meta>> {
-        Box::pin(ready(self.read(read::meta)))
+        Box::pin(ready(self.peek(read::meta)))
     }
 
     fn territory<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<TerritoryRow>>> {
-        Box::pin(ready(self.read(|conn| read::territory(conn, chain))))
+        Box::pin(ready(self.peek(|conn| read::territory(conn, chain))))
     }
 
     fn territories(&self) -> BoxFuture<'_, Result<Vec<TerritoryRow>>> {
@@ -333,7 +297,7 @@ impl Storage for SqliteStorage {
         territory: &'a TerritoryId,
         id: OrderId,
     ) -> BoxFuture<'a, Result<Option<OrderRow>>> {
-        Box::pin(ready(self.read(|conn| read::order(conn, territory, id))))
+        Box::pin(ready(self.peek(|conn| read::order(conn, territory, id))))
     }
 
     fn order_exists(&self, id: OrderId) -> BoxFuture<'_, Result<bool>> {
@@ -347,7 +311,7 @@ impl Storage for SqliteStorage {
         before: Option<OrderId>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<OrderRow>>> {
-        Box::pin(ready(self.read(|conn| read::orders(conn, territory, filter, before, limit))))
+        Box::pin(ready(self.peek(|conn| read::orders(conn, territory, filter, before, limit))))
     }
 
     fn order_count<'a>(&'a self, territory: &'a TerritoryId) -> BoxFuture<'a, Result<u64>> {
@@ -382,7 +346,16 @@ impl Storage for SqliteStorage {
         territory: &'a TerritoryId,
         key: [u8; 32],
     ) -> BoxFuture<'a, Result<Option<IdempotencyRecord>>> {
-        Box::pin(ready(self.read(|conn| read::idempotency(conn, territory, &key))))
+        Box::pin(ready(self.peek(|conn| read::idempotency(conn, territory, &key))))
+    }
+
+    fn records<'a>(
+        &'a self,
+        territory: &'a TerritoryId,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<IdempotencyRecord>>> {
+        Box::pin(ready(self.read(|conn| read::records(conn, territory, after, limit))))
     }
 
     fn entries<'a>(
@@ -421,7 +394,7 @@ impl Storage for SqliteStorage {
         territory: &'a TerritoryId,
         relationship: &'a Relationship,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(ready(self.read(|conn| read::relationship(conn, territory, relationship))))
+        Box::pin(ready(self.peek(|conn| read::relationship(conn, territory, relationship))))
     }
 
     fn relationships<'a>(

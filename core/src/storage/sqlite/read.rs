@@ -104,7 +104,9 @@ pub(super) fn orders(
             query.and("patient_id = ?", Value::Text(patient.as_str().to_owned()));
         } else if !status.is_empty() && status.iter().all(|name| OPEN.contains(name)) {
             // Lets the planner use the partial index of open orders. A patient has few, open or not.
-            query.text.push_str(" AND status IN ('pending_verification', 'verified', 'in_progress')");
+            query.text.push_str(
+                " AND (status = 'pending_verification' OR status = 'verified' OR status = 'in_progress')",
+            );
         }
         if let Some(provider) = &filter.provider_id {
             query.and("provider_id = ?", Value::Text(provider.as_str().to_owned()));
@@ -214,6 +216,23 @@ pub(super) fn idempotency(
     one(&mut *conn.prepare_cached(IDEMPOTENCY)?, params![pk, key], rows::idempotency)
 }
 
+pub(super) fn records(
+    conn: &Connection,
+    territory: &TerritoryId,
+    after: Option<[u8; 32]>,
+    limit: usize,
+) -> Rows<Vec<IdempotencyRecord>> {
+    let Some(pk) = territory_pk(conn, territory.as_str())? else { return Ok(Vec::new()) };
+    collect(
+        &mut *conn.prepare_cached(
+            "SELECT key, request, order_id, row_version, at FROM idempotency \
+             WHERE territory_pk = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+        )?,
+        params![pk, after.map_or_else(Vec::new, |key| key.to_vec()), int(limit)],
+        rows::idempotency,
+    )
+}
+
 pub(super) fn entries(
     conn: &Connection,
     chain: &Chain,
@@ -288,7 +307,8 @@ pub(super) fn changes(
 }
 
 /// The condition of the partial index `audit_change`.
-const CHANGE: &str = "e.action IN ('create', 'update_status', 'delete') AND e.outcome = 'success'";
+const CHANGE: &str =
+    "(e.action = 'create' OR e.action = 'update_status' OR e.action = 'delete') AND e.outcome = 'success'";
 
 pub(super) fn events(
     conn: &Connection,

@@ -104,10 +104,8 @@ impl Writer {
         let mut marks = Vec::new();
         let mut outcomes = Vec::with_capacity(units.len());
         for unit in units {
-            let cached = match touched.get(&unit.chain).or_else(|| self.heads.get(&unit.chain)) {
-                Some(cached) => Some(cached.clone()),
-                None => self.read_head(&unit.chain)?,
-            };
+            let known = touched.get(&unit.chain).or_else(|| self.heads.get(&unit.chain)).cloned();
+            let cached = if known.is_some() { known } else { self.read_head(&unit.chain)? };
             outcomes.push(self.apply(unit, cached, linker, &mut touched, &mut marks)?);
         }
         for cached in touched.values() {
@@ -149,7 +147,9 @@ impl Writer {
             None => self.insert_territory(&unit.chain, unit.epoch)?,
         };
         for write in &unit.writes {
-            self.write(unit, write, &mut at, touched)?;
+            if !self.write(unit, write, &mut at, touched)? {
+                return self.conflict(at.pk, unit);
+            }
         }
         for record in &unit.idempotency {
             self.insert_idempotency(at.pk, record)?;
@@ -186,8 +186,11 @@ impl Writer {
         if !taken.is_empty() {
             return Ok(Some(Outcome::Replay(taken)));
         }
+        // Where an update is all there is, it looks for itself whether it fits.
+        let checks_itself = matches!(unit.writes[..], [Write::Update(_)]);
         for write in &unit.writes {
             let expected = match write {
+                Write::Update(_) if checks_itself => None,
                 Write::Update(update) => Some((update.order_id, Some(update.from_version))),
                 Write::Shred { order_id, from_version, .. } => Some((*order_id, Some(*from_version))),
                 Write::Present(order_id) => Some((*order_id, None)),
@@ -211,16 +214,27 @@ impl Writer {
         Ok(None)
     }
 
+    /// What an update that met no row answers. It is the unit's only write, else [`misfit`](Self::misfit) would
+    /// have looked before: nothing was written.
+    fn conflict(&self, territory_pk: i64, unit: &Unit) -> Result<Outcome, Abort> {
+        let [Write::Update(update)] = &unit.writes[..] else {
+            return Err(Abort::Linker(Error::new(ErrorCode::Internal, "a unit names an order twice")));
+        };
+        let id = update.order_id;
+        Ok(Outcome::Conflict { order: Some((id, self.live_version(territory_pk, id)?)) })
+    }
+
+    /// One write; false if it is an update and there is no row of its version.
     fn write(
         &mut self,
         unit: &Unit,
         write: &Write,
         at: &mut CachedHead,
         touched: &mut HashMap<Chain, CachedHead>,
-    ) -> Result<(), Abort> {
+    ) -> Result<bool, Abort> {
         match write {
             Write::Insert(row) => self.insert_order(at.pk, row)?,
-            Write::Update(update) => self.update_order(at.pk, update)?,
+            Write::Update(update) => return self.update_order(at.pk, update),
             Write::Shred { order_id, from_version, updated_at } => {
                 self.conn
                     .prepare_cached(
@@ -278,7 +292,7 @@ impl Writer {
                     .execute(params![at.pk, signed(*seq)?, note])?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Raises every epoch: those of the group so far, this unit's own, and the rest by one statement.
@@ -327,30 +341,34 @@ impl Writer {
         Ok(())
     }
 
-    fn update_order(&self, territory_pk: i64, update: &OrderUpdate) -> Result<(), Abort> {
+    /// False if no row of the update's version has its key.
+    fn update_order(&self, territory_pk: i64, update: &OrderUpdate) -> Result<bool, Abort> {
         let id = update.order_id.as_bytes();
-        let version = signed(update.version)?;
-        match &update.fields {
+        let (from, version) = (signed(update.from_version)?, signed(update.version)?);
+        let (status, at, seal) = (&update.status, update.updated_at, &update.seal);
+        let changed = match &update.fields {
             None => self
                 .conn
                 .prepare_cached(
-                    "UPDATE orders SET status = ?3, version = ?4, updated_at = ?5, seal = ?6 \
-                     WHERE territory_pk = ?1 AND order_id = ?2",
+                    "UPDATE orders SET status = ?4, version = ?5, updated_at = ?6, seal = ?7 \
+                     WHERE territory_pk = ?1 AND order_id = ?2 AND version = ?3 AND wrapped IS NOT NULL",
                 )?
-                .execute(params![territory_pk, id, update.status, version, update.updated_at, update.seal])?,
+                .execute(params![territory_pk, id, from, status, version, at, seal])?,
             Some([f1, f2, f3, f4, f5]) => self
                 .conn
                 .prepare_cached(
-                    "UPDATE orders SET status = ?3, version = ?4, updated_at = ?5, seal = ?6, f1 = ?7, f2 = ?8, \
-                     f3 = ?9, f4 = ?10, f5 = ?11 WHERE territory_pk = ?1 AND order_id = ?2",
+                    "UPDATE orders SET status = ?4, version = ?5, updated_at = ?6, seal = ?7, f1 = ?8, f2 = ?9, \
+                     f3 = ?10, f4 = ?11, f5 = ?12 \
+                     WHERE territory_pk = ?1 AND order_id = ?2 AND version = ?3 AND wrapped IS NOT NULL",
                 )?
                 .execute(params![
                     territory_pk,
                     id,
-                    update.status,
+                    from,
+                    status,
                     version,
-                    update.updated_at,
-                    update.seal,
+                    at,
+                    seal,
                     f1,
                     f2,
                     f3,
@@ -358,7 +376,7 @@ impl Writer {
                     f5
                 ])?,
         };
-        Ok(())
+        Ok(changed > 0)
     }
 
     fn insert_entry(&self, territory_pk: i64, place: &Place, body: &EntryDraft) -> Result<(), Abort> {

@@ -1,5 +1,7 @@
 //! A folder with a key and a database, and the program run in it.
 
+#![allow(dead_code, reason = "each suite uses a part of it")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 

@@ -1,0 +1,3 @@
+//! What several programs here need: a PostgreSQL server that goes away.
+
+pub mod server;
