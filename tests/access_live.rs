@@ -77,10 +77,10 @@ async fn each_role_sees_its_fields_and_of_those_what_it_asks_for() {
 async fn of_a_damaged_order_nothing_is_shown_whoever_asks_for_what() {
     let world = World::new().await;
     let order = world.order(OrderStatus::Verified).await;
-    let other = rusqlite::Connection::open(&world.path).unwrap();
-    let mut notes: Vec<u8> = other.query_row("SELECT f3 FROM orders", [], |row| row.get(0)).unwrap();
+    let other = world.sql();
+    let mut notes = other.bytes("SELECT f3 FROM orders");
     notes[0] ^= 1;
-    other.execute("UPDATE orders SET f3 = ?1", [notes]).unwrap();
+    other.run(&format!("UPDATE orders SET f3 = {}", other.blob(&notes)));
     let ledger = Ledger::open(&world.path);
     let mark = ledger.mark();
     for (role, _) in table() {

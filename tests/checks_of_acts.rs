@@ -6,6 +6,7 @@ use medorder::{
     Actor, BatchItem, BatchMode, CreateOrder, DeleteOrder, Error, ErrorCode, OrderId, OrderStatus, Purpose,
     Session, StatusChange, TestKey, Timestamp,
 };
+use medorder_tests::engine::Engine;
 use medorder_tests::ledger::{Ledger, Line};
 use medorder_tests::{START, World, actor, change, id, request, root};
 
@@ -49,6 +50,11 @@ const ACTS: [Act; 10] = [
 ];
 
 impl Act {
+    /// PostgreSQL is copied by its own tools.
+    fn exists(self) -> bool {
+        Engine::asked() == Engine::Sqlite || self != Backup
+    }
+
     fn on_one_territory(self) -> bool {
         !matches!(self, ChangeRoot | Checkpoint | Verify | Backup | Restore)
     }
@@ -154,7 +160,7 @@ async fn without_a_fault_every_act_succeeds() {
         // The first of the acts take it out of service, and the rest need it.
         world.service.admin(root()).register_territory(&id(place)).await.unwrap();
         let done = act.run(&world, root(), place).await;
-        assert!(done.is_ok(), "{act:?}: {done:?}");
+        assert_eq!(done.is_ok(), act.exists(), "{act:?}: {done:?}");
     }
 }
 

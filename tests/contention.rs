@@ -20,7 +20,7 @@ const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const WRITERS: usize = 3;
 const TERRITORIES: usize = 5;
 const ORDERS: usize = 6;
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 6;
 /// Nobody waits that long but for each other.
 const HANGS: Duration = Duration::from_secs(60);
 

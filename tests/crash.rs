@@ -1,17 +1,23 @@
 //! A process is killed in the middle of its calls, again and again, and nothing it was told is lost.
 //!
-//! `MEDORDER_KILLS` (200) says how often, `MEDORDER_SEED` where the times of the kills start.
+//! On PostgreSQL the server is killed too, while the process goes on.
+//!
+//! `MEDORDER_KILLS` (200) says how often on a file, `MEDORDER_SERVER_KILLS` (40) on a server, `MEDORDER_SEED` where
+//! the times of the kills start.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use medorder::service::{BlockingService, BlockingSubscription};
 use medorder::{AnchorFile, OrderFilter, OrderId, OrderService, TestKey, Verdict};
 use medorder_tests::child::Worker;
+use medorder_tests::engine::{Engine, made};
+use medorder_tests::postgres::{Database, RUNTIME, Server, Setup};
 use medorder_tests::raw::{RawEntry, RawFile};
 use medorder_tests::{id, root};
 
@@ -22,27 +28,65 @@ const KINDS: [&str; 9] =
 const SHARED: u64 = 10;
 /// What a call may be told if another one was faster, or if a root moves where there is nowhere to go.
 const FAIR: [&str; 3] = ["ORDER_NOT_FOUND", "INVALID_STATUS_TRANSITION", "VERSION_CONFLICT"];
+/// How often the server is killed.
+const CRASHES: u64 = 5;
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
-    let kills = setting("MEDORDER_KILLS", 200);
-    let mut random = setting("MEDORDER_SEED", 0x5eed) | 1;
+    kill_again_and_again(Engine::Sqlite, setting("MEDORDER_KILLS", 200));
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill_beside_a_server() {
+    kill_again_and_again(Engine::Postgres, setting("MEDORDER_SERVER_KILLS", 40));
+}
+
+fn kill_again_and_again(engine: Engine, kills: u64) {
+    let mut chance = Chance::new();
     let started = Instant::now();
     let mut report = Report::default();
-    let mut file = File::new();
+    let mut home = Home::on(engine);
     for n in 0..kills {
         if n > 0 && n % SHARED == 0 {
-            file = File::new();
+            home = Home::on(engine);
         }
-        let favourite = KINDS[(n % KINDS.len() as u64) as usize];
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        file.kill(n, favourite, Duration::from_micros(10_000 + random % 240_000), &mut report);
-        file.judge(n, &mut report);
+        let (mut worker, heard) = home.start(n);
+        std::thread::sleep(chance.between(10, 250));
+        worker.kill();
+        home.end(n, heard, &mut report);
+        home.judge(n, &mut report);
     }
-    report.print(kills, started.elapsed());
+    report.print(&format!("{kills} kills on {engine:?}"), started.elapsed());
     assert!(report.hits * 2 >= kills, "only {} of {kills} kills hit a call in flight", report.hits);
+}
+
+/// The server is killed under the load and comes back; the process goes on with it by itself.
+#[test]
+fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
+    let mut chance = Chance::new();
+    let started = Instant::now();
+    let mut report = Report { crashes: true, ..Report::default() };
+    let server = Server::start(&Setup::new());
+    let database = server.database();
+    runtime().block_on(made(&database));
+    let mut home = Home::at(database.url(RUNTIME).into());
+    for n in 0..CRASHES {
+        let (mut worker, heard) = home.start(n);
+        std::thread::sleep(chance.between(100, 400));
+        server.crash();
+        std::thread::sleep(chance.between(0, 300));
+        server.start_again();
+        let head = "SELECT sum(seq) FROM medorder.territories";
+        let before: u64 = database.cell(head).parse().unwrap();
+        database.wait_for(&format!("SELECT ({head}) > {before} + 20"), "t");
+        std::thread::sleep(chance.between(0, 200));
+        worker.kill();
+        home.end(n, heard, &mut report);
+        home.judge(n, &mut report);
+    }
+    report.print(&format!("{CRASHES} crashes of the server"), started.elapsed());
+    // Six callers were at work at each crash, and at each kill.
+    assert!(report.cut > 0 && report.hits == CRASHES, "{} calls were cut by a crash", report.cut);
 }
 
 #[test]
@@ -63,7 +107,7 @@ fn a_kill_during_the_first_open_leaves_a_file_that_opens() {
 }
 
 /// A database, its anchor, and everything that was said about it.
-struct File {
+struct Home {
     _folder: tempfile::TempDir,
     path: PathBuf,
     anchor: PathBuf,
@@ -86,13 +130,21 @@ enum End {
     Failed,
 }
 
-impl File {
-    fn new() -> Self {
+impl Home {
+    fn on(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("orders.db");
+        let path = runtime().block_on(engine.place(folder.path()));
+        Self::furnished(folder, path)
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self::furnished(tempfile::tempdir().unwrap(), path)
+    }
+
+    fn furnished(folder: tempfile::TempDir, path: PathBuf) -> Self {
         let anchor = folder.path().join("anchor");
-        let file = Self { _folder: folder, path, anchor, calls: BTreeMap::new() };
-        let service = file.open();
+        let home = Self { _folder: folder, path, anchor, calls: BTreeMap::new() };
+        let service = home.open();
         let admin = service.admin(root());
         for territory in ["north", "south"] {
             admin.register_territory(&id(territory)).unwrap();
@@ -100,27 +152,38 @@ impl File {
         }
         admin.checkpoint().unwrap();
         service.close().unwrap();
-        file
+        home
     }
 
     fn open(&self) -> BlockingService {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let builder = OrderService::builder(&self.path, TestKey::new());
         let anchor = AnchorFile::open(&self.anchor).unwrap();
-        runtime.block_on(builder.anchor(anchor).open()).unwrap().blocking()
+        runtime().block_on(builder.anchor(anchor).open()).unwrap().blocking()
     }
 
-    /// Runs the load for a while after it is ready, and ends it.
-    fn kill(&mut self, n: u64, favourite: &str, after: Duration, report: &mut Report) {
-        let name = format!("r{n}");
+    /// Starts the load; it works once this answers.
+    fn start(&self, n: u64) -> (Worker, JoinHandle<Vec<String>>) {
+        let favourite = KINDS[(n % KINDS.len() as u64) as usize];
         let (db, anchor) = (self.path.display().to_string(), self.anchor.display().to_string());
-        let mut worker = Worker::start(WORKER, ["load", &db, &anchor, &name, favourite]);
+        let mut worker = Worker::start(WORKER, ["load", &db, &anchor, &format!("r{n}"), favourite]);
         assert_eq!(worker.hear().as_deref(), Some("ready"));
         let heard = worker.listen();
-        std::thread::sleep(after);
-        worker.kill();
+        (worker, heard)
+    }
+
+    /// Notes what the killed load said.
+    fn end(&mut self, n: u64, heard: JoinHandle<Vec<String>>, report: &mut Report) {
+        let name = format!("r{n}");
         for line in heard.join().unwrap() {
-            self.note(&line);
+            self.note(&line, report);
+        }
+        if let Some(database) = self.path.to_str().and_then(Database::of) {
+            // What a process has sent, the server does, whether the process lives or not.
+            let sessions = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = '{RUNTIME}' \
+                 AND datname = current_database()"
+            );
+            database.wait_for(&sessions, "0");
         }
         let calls: Vec<&Call> = self
             .calls
@@ -137,7 +200,7 @@ impl File {
         }
     }
 
-    fn note(&mut self, line: &str) {
+    fn note(&mut self, line: &str, report: &mut Report) {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["begin", call, kind, whole] => {
@@ -151,6 +214,17 @@ impl File {
                     (id(parts[0]), parts[1].parse().unwrap(), parts[2].to_owned())
                 });
                 self.calls.get_mut(*call).expect(line).end = End::Ack(orders.collect());
+            }
+            // Cut by a crash of the server.
+            ["fail", call, code @ ("STORAGE_UNAVAILABLE" | "OUTCOME_UNKNOWN")] if report.crashes => {
+                report.cut += 1;
+                let call = self.calls.get_mut(*call).expect(line);
+                // The one says that nothing happened, but for acts of several steps, whose entry is the first
+                // of them; the other leaves it open.
+                let steps = matches!(&*call.kind, "checkpoint" | "rotate");
+                if *code == "STORAGE_UNAVAILABLE" && !steps {
+                    call.end = End::Failed;
+                }
             }
             ["fail", call, code] => {
                 assert!(FAIR.contains(code), "{line}");
@@ -282,6 +356,9 @@ fn open_all(service: &BlockingService, territory: &str, raw: &RawFile) {
 #[derive(Default)]
 struct Report {
     hits: u64,
+    /// Whether the server is killed too, and how many calls were told so.
+    crashes: bool,
+    cut: usize,
     calls: usize,
     acks: usize,
     /// Calls in flight when the kill came, by kind.
@@ -294,14 +371,35 @@ struct Report {
 
 impl Report {
     /// Past the test harness, which shows nothing of a test that passes.
-    fn print(&self, kills: u64, took: Duration) {
+    fn print(&self, what: &str, took: Duration) {
         let in_flight: usize = self.open.values().sum();
         let text = format!(
-            "{kills} kills in {took:.0?}, {} of them with calls in flight ({in_flight} calls: {:?}; {} of these \
-             had landed), {} calls begun, {} acknowledged, {} cut rotations finished\n",
-            self.hits, self.open, self.landed, self.calls, self.acks, self.resumed
+            "{what} in {took:.0?}, {} kills with calls in flight ({in_flight} calls: {:?}; {} of these \
+             had landed), {} calls begun, {} acknowledged, {} cut by the server, {} cut rotations finished\n",
+            self.hits, self.open, self.landed, self.calls, self.acks, self.cut, self.resumed
         );
         let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
+}
+
+/// Times that are the same for the same seed (xorshift).
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        Self(setting("MEDORDER_SEED", 0x5eed) | 1)
+    }
+
+    /// So many milliseconds, or some microseconds more.
+    fn between(&mut self, least: u64, most: u64) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        Duration::from_micros(least * 1_000 + self.0 % ((most - least) * 1_000))
     }
 }
 

@@ -239,25 +239,27 @@ async fn a_reader_of_one_process_sees_the_writes_of_another() {
 async fn a_subscription_ends_promptly_and_says_why() {
     for world in worlds().await {
         let desk = world.session("requester");
-        let revoked = tokio::spawn(waiting(desk.clone()));
+        let revoked = waiting(&desk).await;
         parked().await;
         desk.revoke();
         assert_eq!(revoked.await.unwrap(), ErrorCode::AccessDenied);
 
-        let unregistered = tokio::spawn(waiting(world.service.session(root(), id("south"))));
+        let unregistered = waiting(&world.service.session(root(), id("south"))).await;
         parked().await;
         world.service.admin(root()).unregister_territory(&id("south")).await.unwrap();
         assert_eq!(unregistered.await.unwrap(), ErrorCode::TerritoryNotFound);
 
-        let closed = tokio::spawn(waiting(world.all()));
+        let closed = waiting(&world.all()).await;
         parked().await;
         world.service.close().await.unwrap();
         assert_eq!(closed.await.unwrap(), ErrorCode::Closed);
     }
 }
 
-async fn waiting(session: Session) -> ErrorCode {
-    end(&mut session.subscribe(None, None).await.unwrap()).await
+/// A reader that has begun, and waits for its end.
+async fn waiting(session: &Session) -> tokio::task::JoinHandle<ErrorCode> {
+    let mut feed = session.subscribe(None, None).await.unwrap();
+    tokio::spawn(async move { end(&mut feed).await })
 }
 
 /// Long enough for a reader to be waiting; if it is not, the test says less and fails no less.
@@ -340,8 +342,7 @@ async fn a_slow_reader_holds_one_page_at_most() {
     desk.create_orders((0..600).map(|_| request()).collect(), BatchMode::Each).await.unwrap();
     slow.next().await.unwrap();
     // What it has not read by now is gone; what it still gives was in memory.
-    let other = rusqlite::Connection::open(&world.path).unwrap();
-    other.execute("DELETE FROM audit_entries", []).unwrap();
+    world.sql().run("DELETE FROM audit_entries");
     let mut held = 0;
     let end = loop {
         match slow.ready().await {

@@ -11,8 +11,9 @@ use medorder::{
     AnchorCallback, AnchorFile, AnchorSink, DeleteOrder, Error, ErrorCode, OrderId, OrderService,
     OrderStatus, TestKey, Verdict,
 };
+use medorder_tests::engine::copied;
+use medorder_tests::sql::Sql;
 use medorder_tests::{START, World, change, id, request, root};
-use rusqlite::Connection;
 
 /// Notes kept in memory: the host's own place.
 #[derive(Clone, Default)]
@@ -48,15 +49,38 @@ async fn anchored_world() -> (World, Notes) {
     (world, notes)
 }
 
-fn sql(world: &World) -> Connection {
-    Connection::open(&world.path).unwrap()
+/// The head's seq of `north`.
+fn north(sql: &Sql) -> i64 {
+    sql.number("SELECT seq FROM territories WHERE territory_id = 'north'")
 }
 
-/// `territories.pk` and the head's seq of `north`.
-fn north(conn: &Connection) -> (i64, i64) {
-    let head = "SELECT pk, seq FROM territories WHERE territory_id = 'north'";
-    conn.query_row(head, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+/// Which entries of `north` stand where `compared` says, such as `> 7`.
+fn entries(sql: &Sql, compared: &str) -> String {
+    let chain = "pk >> 40 = (SELECT pk FROM territories WHERE territory_id = 'north')";
+    let file = format!("{chain} AND pk & 1099511627775 {compared}");
+    sql.either(file, format!("territory_id = 'north' AND seq {compared}"))
 }
+
+/// Cuts off what stands above `seq` in `north`; answers how many entries.
+fn cut(sql: &Sql, seq: i64) -> i64 {
+    let above = entries(sql, &format!("> {seq}"));
+    let count = sql.number(&format!("SELECT count(*) FROM audit_entries WHERE {above}"));
+    sql.run(&format!("DELETE FROM audit_entries WHERE {above}"));
+    count
+}
+
+/// Makes the head row of `north` agree with the entry at `seq`.
+fn set_back(sql: &Sql, seq: i64) {
+    let at = entries(sql, &format!("= {seq}"));
+    sql.run(&format!(
+        "UPDATE territories SET (seq, hash, at) = (SELECT {seq}, hash, at FROM audit_entries WHERE {at}) \
+         WHERE territory_id = 'north'"
+    ));
+}
+
+/// Everything in `orders`, to be put back later.
+const KEEP: &str = "CREATE TEMP TABLE kept AS SELECT * FROM orders";
+const PUT_BACK: &str = "DELETE FROM orders; INSERT INTO orders SELECT * FROM kept";
 
 /// The territory's own report, which the whole database's must agree with.
 async fn judged(world: &World) -> VerifyReport {
@@ -83,22 +107,17 @@ async fn assert_refuses(world: &World, notes: &Notes) {
     assert_eq!(notes.all(), before);
 }
 
-const CUT: &str = "DELETE FROM audit_entries WHERE pk >> 40 = ?1 AND pk & 1099511627775 > ?2";
-const SET_BACK: &str = "UPDATE territories SET (seq, hash, at) = (SELECT pk & 1099511627775, hash, at \
-     FROM audit_entries WHERE pk = ?1 << 40 | ?2) WHERE pk = ?1";
-
 #[tokio::test]
 async fn a_log_that_lost_its_newest_entries_is_truncated() {
     let (world, notes) = anchored_world().await;
     let order = world.order(OrderStatus::Verified).await;
-    let conn = sql(&world);
-    let (pk, seq) = north(&conn);
-    let lost = conn.execute(CUT, (pk, seq - 1)).unwrap();
-    assert_eq!(lost, 1);
+    let sql = world.sql();
+    let seq = north(&sql);
+    assert_eq!(cut(&sql, seq - 1), 1);
     assert_bad(&world, Verdict::Truncated, Some(seq), None, "the chain ends below its head row").await;
     assert_refuses(&world, &notes).await;
     // Set back, the head row agrees with the log; the order row still knows of the change that is gone.
-    conn.execute(SET_BACK, (pk, seq - 1)).unwrap();
+    set_back(&sql, seq - 1);
     assert_bad(&world, Verdict::Truncated, None, Some(order), "an order row is newer than its entries").await;
 }
 
@@ -107,10 +126,10 @@ async fn a_log_cut_below_its_anchor_is_not_signed_again() {
     let (world, notes) = anchored_world().await;
     world.order(OrderStatus::Verified).await;
     world.service.admin(root()).checkpoint().await.unwrap();
-    let conn = sql(&world);
-    let (pk, seq) = north(&conn);
-    conn.execute(CUT, (pk, seq - 1)).unwrap();
-    conn.execute(SET_BACK, (pk, seq - 1)).unwrap();
+    let sql = world.sql();
+    let seq = north(&sql);
+    assert_eq!(cut(&sql, seq - 1), 1);
+    set_back(&sql, seq - 1);
     assert_eq!(judged(&world).await.verdict, Verdict::Truncated);
     assert_refuses(&world, &notes).await;
 }
@@ -119,20 +138,17 @@ async fn a_log_cut_below_its_anchor_is_not_signed_again() {
 async fn a_log_without_a_middle_entry_is_tampered_with() {
     let world = World::new().await;
     world.order(OrderStatus::Completed).await;
-    let conn = sql(&world);
-    let (pk, seq) = north(&conn);
+    let sql = world.sql();
+    let seq = north(&sql);
     for gone in 1..seq {
-        conn.execute_batch("BEGIN").unwrap();
-        conn.execute(
-            "CREATE TEMP TABLE kept AS SELECT * FROM audit_entries WHERE pk = ?1",
-            [pk << 40 | gone],
-        )
-        .unwrap();
-        conn.execute("DELETE FROM audit_entries WHERE pk = ?1", [pk << 40 | gone]).unwrap();
-        conn.execute_batch("COMMIT").unwrap();
+        let one = entries(&sql, &format!("= {gone}"));
+        sql.run(&format!(
+            "CREATE TEMP TABLE kept AS SELECT * FROM audit_entries WHERE {one}; \
+             DELETE FROM audit_entries WHERE {one}"
+        ));
         let what = "an entry is missing or does not hold";
         assert_bad(&world, Verdict::Tampered, Some(gone), None, what).await;
-        conn.execute_batch("INSERT INTO audit_entries SELECT * FROM kept; DROP TABLE kept;").unwrap();
+        sql.run("INSERT INTO audit_entries SELECT * FROM kept; DROP TABLE kept");
     }
     assert_eq!(judged(&world).await.verdict, Verdict::Intact);
 }
@@ -144,21 +160,28 @@ async fn the_first_bad_record_is_named() {
     for status in [OrderStatus::PendingVerification, OrderStatus::Verified, OrderStatus::Completed] {
         orders.push(world.order(status).await);
     }
-    let conn = sql(&world);
-    let (pk, seq) = north(&conn);
+    let sql = world.sql();
+    let seq = north(&sql);
     for bad in 1..=seq {
-        let set = "UPDATE audit_entries SET user_id = user_id || 'x' WHERE pk >> 40 = ?1 AND pk >= ?2";
-        conn.execute(set, (pk, pk << 40 | bad)).unwrap();
+        let set = |value: &str, compared: String| {
+            sql.run(&format!(
+                "UPDATE audit_entries SET user_id = {value} WHERE {}",
+                entries(&sql, &compared)
+            ));
+        };
+        set("user_id || 'x'", format!(">= {bad}"));
         let what = "an entry is missing or does not hold";
         assert_bad(&world, Verdict::Tampered, Some(bad), None, what).await;
-        let set = "UPDATE audit_entries SET user_id = rtrim(user_id, 'x') WHERE pk >> 40 = ?1";
-        conn.execute(set, [pk]).unwrap();
+        set("rtrim(user_id, 'x')", "> 0".to_owned());
     }
     for order in &orders {
-        let set = "UPDATE orders SET created_at = created_at + ?2 WHERE order_id >= ?1";
-        conn.execute(set, (order.as_bytes(), 1)).unwrap();
+        let set = |step: &str| {
+            let from = sql.blob(order.as_bytes());
+            sql.run(&format!("UPDATE orders SET created_at = created_at {step} WHERE order_id >= {from}"));
+        };
+        set("+ 1");
         assert_bad(&world, Verdict::Tampered, None, Some(*order), "an order row does not open").await;
-        conn.execute(set, (order.as_bytes(), -1)).unwrap();
+        set("- 1");
     }
     assert_eq!(judged(&world).await.verdict, Verdict::Intact);
 }
@@ -167,29 +190,34 @@ async fn the_first_bad_record_is_named() {
 async fn order_rows_that_go_or_come_are_tampering() {
     let world = World::new().await;
     let order = world.order(OrderStatus::Verified).await;
-    let conn = sql(&world);
-    conn.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM orders; DELETE FROM orders;").unwrap();
+    let sql = world.sql();
+    sql.run(&format!("{KEEP}; DELETE FROM orders"));
     assert_bad(&world, Verdict::Tampered, None, Some(order), "an order row is missing").await;
-    conn.execute_batch("INSERT INTO orders SELECT * FROM kept").unwrap();
+    sql.run("INSERT INTO orders SELECT * FROM kept");
     assert_eq!(judged(&world).await.verdict, Verdict::Intact);
 
     let forged = OrderId::from_bytes([0xf0; 16]);
-    conn.execute("UPDATE kept SET pk = 99, order_id = ?1", [forged.as_bytes()]).unwrap();
-    conn.execute_batch("INSERT INTO orders SELECT * FROM kept").unwrap();
+    let second = sql.either("pk = 99, ", "");
+    sql.run(&format!("UPDATE kept SET {second}order_id = {}", sql.blob(forged.as_bytes())));
+    sql.run("INSERT INTO orders SELECT * FROM kept");
     assert_bad(&world, Verdict::Tampered, None, Some(forged), "an order row does not open").await;
-    conn.execute_batch("DELETE FROM orders WHERE pk = 99").unwrap();
+    sql.run(&format!("DELETE FROM orders WHERE order_id = {}", sql.blob(forged.as_bytes())));
 
     // The same row in another territory: that territory's key does not open it.
-    conn.execute("UPDATE kept SET order_id = ?1, territory_pk = territory_pk + 1", [order.as_bytes()])
-        .unwrap();
-    conn.execute_batch("INSERT INTO orders SELECT * FROM kept").unwrap();
+    let own = sql.blob(order.as_bytes());
+    let elsewhere = sql.either("territory_pk = territory_pk + 1", "territory_id = 'south'");
+    sql.run(&format!("UPDATE kept SET order_id = {own}, {elsewhere}"));
+    sql.run("INSERT INTO orders SELECT * FROM kept");
     let report = world.service.admin(root()).verify_audit().await.unwrap();
     let south = report.chains.iter().find(|chain| chain.territory_id == "south").unwrap();
     assert_eq!((report.verdict, south.verdict), (Verdict::Tampered, Verdict::Tampered));
     assert_eq!(south.first_bad.as_ref().unwrap().order_id, Some(order.to_string()));
 
     // In a territory that does not exist nobody would ever read it.
-    conn.execute_batch("UPDATE orders SET territory_pk = 77 WHERE pk = 99").unwrap();
+    sql.run(sql.either(
+        "UPDATE orders SET territory_pk = 77 WHERE pk = 99",
+        "UPDATE orders SET territory_id = 'nowhere' WHERE territory_id = 'south'",
+    ));
     let report = world.session("auditor").verify_audit(None).await.unwrap();
     assert_eq!(report.verdict, Verdict::Tampered);
     assert_eq!(
@@ -202,10 +230,10 @@ async fn order_rows_that_go_or_come_are_tampering() {
 async fn a_row_put_back_to_an_older_version_shows_and_cannot_advance() {
     let (world, _notes) = anchored_world().await;
     let order = world.order(OrderStatus::Verified).await;
-    let conn = sql(&world);
-    conn.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM orders").unwrap();
+    let sql = world.sql();
+    sql.run(KEEP);
     world.all().update_status(order, change(OrderStatus::InProgress)).await.unwrap();
-    conn.execute_batch("DELETE FROM orders; INSERT INTO orders SELECT * FROM kept").unwrap();
+    sql.run(PUT_BACK);
     assert_bad(&world, Verdict::Tampered, None, Some(order), "an order row is older than its entries").await;
     let error = world.all().update_status(order, change(OrderStatus::InProgress)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::IntegrityViolation);
@@ -218,12 +246,12 @@ async fn a_row_put_back_to_an_older_version_shows_and_cannot_advance() {
 async fn a_deleted_order_that_comes_back_is_tampering() {
     let world = World::new().await;
     let order = world.order(OrderStatus::Verified).await;
-    let conn = sql(&world);
-    conn.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM orders").unwrap();
+    let sql = world.sql();
+    sql.run(KEEP);
     world.all().delete_order(order, DeleteOrder::new("entered in error")).await.unwrap();
-    conn.execute_batch("DELETE FROM orders; INSERT INTO orders SELECT * FROM kept").unwrap();
+    sql.run(PUT_BACK);
     assert_bad(&world, Verdict::Tampered, None, Some(order), "an order row is older than its entries").await;
-    conn.execute_batch("UPDATE orders SET version = version + 1").unwrap();
+    sql.run("UPDATE orders SET version = version + 1");
     assert_bad(&world, Verdict::Tampered, None, Some(order), "an order row does not open").await;
 }
 
@@ -231,22 +259,22 @@ async fn a_deleted_order_that_comes_back_is_tampering() {
 async fn a_head_row_that_disagrees_with_its_last_entry_is_tampering() {
     let (world, notes) = anchored_world().await;
     world.order(OrderStatus::Verified).await;
-    let conn = sql(&world);
-    let (_, seq) = north(&conn);
-    conn.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM territories").unwrap();
+    let sql = world.sql();
+    let seq = north(&sql);
+    sql.run("CREATE TEMP TABLE kept AS SELECT * FROM territories");
+    let zero = format!("hash = {}", sql.blob(&[0; 32]));
     for (set, bad, what) in [
         ("seq = seq - 1", seq, "the head row is below the last entry"),
-        ("hash = zeroblob(32)", seq, "the head row is unlike the last entry"),
+        (&*zero, seq, "the head row is unlike the last entry"),
         ("at = at + 1", seq, "the head row is unlike the last entry"),
     ] {
-        conn.execute(&format!("UPDATE territories SET {set} WHERE territory_id = 'north'"), []).unwrap();
+        sql.run(&format!("UPDATE territories SET {set} WHERE territory_id = 'north'"));
         assert_bad(&world, Verdict::Tampered, Some(bad), None, what).await;
         assert_refuses(&world, &notes).await;
-        conn.execute_batch(
+        sql.run(
             "UPDATE territories SET (seq, hash, at) = (SELECT seq, hash, at FROM kept \
-             WHERE kept.pk = territories.pk) WHERE territory_id = 'north'",
-        )
-        .unwrap();
+             WHERE kept.territory_id = 'north') WHERE territory_id = 'north'",
+        );
     }
     assert_eq!(judged(&world).await.verdict, Verdict::Intact);
 }
@@ -255,11 +283,11 @@ async fn a_head_row_that_disagrees_with_its_last_entry_is_tampering() {
 async fn an_older_file_shows_by_its_anchor_alone() {
     let notes = Notes::default();
     let folder = tempfile::tempdir().unwrap();
-    let (file, older) = (folder.path().join("anchor"), folder.path().join("older.db"));
+    let file = folder.path().join("anchor");
     let world = World::with(|builder| builder.anchor(AnchorFile::open(&file).unwrap())).await;
     let admin = world.service.admin(root());
     world.order(OrderStatus::Verified).await;
-    admin.backup(&older).await.unwrap();
+    let older = copied(&world, "older.db").await;
     world.order(OrderStatus::Verified).await;
     // What is done with the older file below must not reach the anchored entry of the system chain: from
     // there on the file is a fork, and that is tampering.
@@ -304,11 +332,10 @@ async fn an_older_file_shows_by_its_anchor_alone() {
 #[tokio::test]
 async fn a_fork_is_tampering_at_the_anchored_entry() {
     let (world, notes) = anchored_world().await;
-    let fork = world.folder().join("fork.db");
-    world.service.admin(root()).backup(&fork).await.unwrap();
+    let fork = copied(&world, "fork.db").await;
     world.order(OrderStatus::Verified).await;
     world.service.admin(root()).checkpoint().await.unwrap();
-    let anchored = north(&sql(&world)).1;
+    let anchored = north(&world.sql());
     world.service.close().await.unwrap();
 
     let service = OrderService::builder(&fork, TestKey::new()).anchor(notes.sink()).open().await.unwrap();
@@ -380,14 +407,13 @@ async fn an_older_wrap_opens_the_same_order_and_the_next_rotation_renews_it() {
     let world = World::new().await;
     let order = world.order(OrderStatus::Verified).await;
     let truth = world.all().order(order, None).await.unwrap();
-    let conn = sql(&world);
-    let wrapped =
-        || -> Vec<u8> { conn.query_row("SELECT wrapped FROM orders", [], |row| row.get(0)).unwrap() };
+    let sql = world.sql();
+    let wrapped = || sql.bytes("SELECT wrapped FROM orders");
     let old = wrapped();
     let admin = world.service.admin(root());
     admin.rotate_keys(&id("north"), |_| {}).await.unwrap();
     assert_ne!(wrapped(), old);
-    conn.execute("UPDATE orders SET wrapped = ?1", [&old]).unwrap();
+    sql.run(&format!("UPDATE orders SET wrapped = {}", sql.blob(&old)));
     assert_eq!(world.all().order(order, None).await.unwrap(), truth);
     assert_eq!(judged(&world).await.verdict, Verdict::Intact);
     let report = admin.rotate_keys(&id("north"), |_| {}).await.unwrap();
@@ -402,9 +428,9 @@ async fn an_older_wrap_opens_the_same_order_and_the_next_rotation_renews_it() {
 async fn a_checkpoint_launders_nothing() {
     let (world, notes) = anchored_world().await;
     world.order(OrderStatus::Completed).await;
-    let conn = sql(&world);
-    let (pk, seq) = north(&conn);
-    conn.execute("DELETE FROM audit_entries WHERE pk = ?1", [pk << 40 | (seq - 3)]).unwrap();
+    let sql = world.sql();
+    let seq = north(&sql);
+    sql.run(&format!("DELETE FROM audit_entries WHERE {}", entries(&sql, &format!("= {}", seq - 3))));
     world.service.admin(root()).checkpoint().await.unwrap();
     assert_eq!(notes.all().len(), 3);
     let what = "an entry is missing or does not hold";

@@ -8,78 +8,12 @@ use std::time::Duration;
 
 use medorder::service::AuditFilter;
 use medorder::{
-    BatchItem, BatchMode, CallbackKeys, CreateOrder, DeleteOrder, Error, ErrorCode, IdempotencyKey,
-    Insurance, InsuranceStatus, KeyError, KeyProvider, OrderFilter, OrderService, OrderStatus, Phi,
-    StatusChange, TestKey, VerificationData, wire,
+    BatchItem, BatchMode, CallbackKeys, DeleteOrder, Error, ErrorCode, IdempotencyKey, Insurance, KeyError,
+    KeyProvider, OrderFilter, OrderService, Phi, TestKey, wire,
 };
-use medorder_tests::canary::{Canary, Ear, contains, read_elsewhere};
+use medorder_tests::canary::{Ear, contains, read_elsewhere};
+use medorder_tests::secrets::{Canaries, PATIENT, PROVIDER};
 use medorder_tests::{World, id, root};
-
-const PATIENT: &str = "patient-zqvisiblezq";
-const PROVIDER: &str = "provider-zqvisiblezq";
-
-/// Every field that is PHI or sealed like it, each with a text of its own.
-struct Canaries(Vec<Canary>);
-
-impl Canaries {
-    fn new() -> Self {
-        let fields = [
-            "service_type",
-            "code_one",
-            "code_two",
-            "notes",
-            "more_notes",
-            "insurance.carrier",
-            "insurance.policy_number",
-            "insurance.group_number",
-            "verified_by",
-            "verification_method",
-            "coverage_details",
-            "authorization_number",
-            "reason",
-            "delete_reason",
-            "idempotency_key",
-            "change_key",
-        ];
-        Self(fields.into_iter().map(Canary::new).collect())
-    }
-
-    fn of(&self, field: &str) -> &str {
-        &self.0.iter().find(|canary| canary.field == field).expect("a canary").text
-    }
-
-    fn create(&self) -> CreateOrder {
-        let insurance = Insurance::new(self.of("insurance.carrier"), self.of("insurance.policy_number"))
-            .group_number(self.of("insurance.group_number"));
-        CreateOrder::new(PATIENT, PROVIDER, self.of("service_type"))
-            .diagnosis_codes([self.of("code_one"), self.of("code_two")])
-            .notes(self.of("notes"))
-            .insurance(insurance)
-            .idempotency_key(self.of("idempotency_key"))
-    }
-
-    fn verification(&self) -> VerificationData {
-        let details = serde_json::json!({ self.of("coverage_details"): [self.of("coverage_details")] });
-        VerificationData::new(self.of("verified_by"), self.of("verification_method"))
-            .coverage_details(details)
-            .authorization_number(self.of("authorization_number"))
-            .insurance_status(InsuranceStatus::Confirmed)
-    }
-
-    fn verify(&self) -> StatusChange {
-        StatusChange::to(OrderStatus::Verified)
-            .notes(self.of("more_notes"))
-            .reason(self.of("reason"))
-            .verification(self.verification())
-            .idempotency_key(self.of("change_key"))
-    }
-
-    fn assert_absent(&self, bytes: &[u8], place: &str) {
-        for canary in &self.0 {
-            assert!(!canary.is_in(bytes), "{} stands in {place}", canary.field);
-        }
-    }
-}
 
 /// Everything that this process logs, at every level.
 fn ear() -> &'static Ear {

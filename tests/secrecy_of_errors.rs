@@ -197,14 +197,16 @@ async fn calls(phi: &str, errors: &mut Errors) {
     let revoked = world.all();
     revoked.revoke();
     errors.add("revoked", AccessDenied, revoked.create_order(create(phi)).await);
-    let conn = rusqlite::Connection::open(&world.path).unwrap();
-    conn.execute("UPDATE orders SET f1 = x'00', patient_id = ?1", [phi]).unwrap();
+    let sql = world.sql();
+    sql.run(&format!("UPDATE orders SET f1 = {}, patient_id = '{phi}'", sql.blob(&[0])));
     errors.add("damaged row", IntegrityViolation, session.order(order, None).await);
     errors.add("damaged list", IntegrityViolation, session.orders(&OrderFilter::new(), None, 5, None).await);
-    conn.execute("UPDATE orders SET status = ?1, order_id = CAST(?1 AS BLOB)", [phi]).unwrap_or_default();
-    conn.execute_batch("ALTER TABLE orders RENAME TO zqgonezq").unwrap();
+    let id = sql.blob(phi.as_bytes());
+    // Refused where the order of the test before has the same one.
+    let _ = sql.attempt(&format!("UPDATE orders SET status = '{phi}', order_id = {id}"));
+    sql.run("ALTER TABLE orders RENAME TO zqgonezq");
     errors.add("no table", IntegrityViolation, session.order(order, None).await);
-    drop(conn);
+    drop(sql);
     world.service.close().await.unwrap();
     errors.add("closed", Closed, session.create_order(create(phi)).await);
     let open = OrderService::open(&world.path, TestKey::with_root([1; 32])).await;

@@ -26,6 +26,16 @@ pub(crate) struct Cover {
     pub(crate) group_number: Option<String>,
 }
 
+/// What a verified order of the seed says of its verification.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "made for the caller, who is not there")]
+pub(crate) struct Verification {
+    status: String,
+    verified_by: String,
+    verification_method: String,
+    verified_at: Option<String>,
+}
+
 impl Shape {
     /// The request a caller of the library would make.
     pub(crate) fn request(&self) -> CreateOrder {

@@ -7,7 +7,7 @@ use medorder::phi::key::{Key32, context, provider_unwrap};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
-use crate::orders::{Cover, Shape};
+use crate::orders::{Cover, Shape, Verification};
 
 type Hs = Hmac<Sha256>;
 
@@ -45,6 +45,7 @@ pub(crate) struct Plain {
     pub(crate) codes: Vec<String>,
     pub(crate) notes: String,
     pub(crate) insurance: Option<Cover>,
+    pub(crate) verification: Option<Verification>,
 }
 
 impl Row {
@@ -304,13 +305,14 @@ impl Keys {
                 texts[field] = text;
             }
         }
-        let [service_type, codes, notes, insurance, _verification] = texts;
+        let [service_type, codes, notes, insurance, verification] = texts;
         Plain {
             row,
             service_type: String::from_utf8(service_type).expect("text"),
             codes: serde_json::from_slice(&codes).expect("codes"),
             notes: String::from_utf8(notes).expect("text"),
             insurance: serde_json::from_slice(&insurance).ok(),
+            verification: serde_json::from_slice(&verification).ok(),
         }
     }
 

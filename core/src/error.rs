@@ -78,7 +78,8 @@ impl Error {
         self.0.code.kind()
     }
 
-    /// True if the same call may succeed later and certainly did nothing now.
+    /// True if the same call may succeed later and changed nothing now; an administrative act of several steps may
+    /// have left its entry.
     #[must_use]
     pub fn retryable(&self) -> bool {
         self.0.code.retryable()
@@ -321,7 +322,8 @@ codes! {
     TerritoryNotFound = 3002, "TERRITORY_NOT_FOUND", 404;
     /// The order has another version than expected; `details.current_version`.
     VersionConflict = 4001, "VERSION_CONFLICT", 409;
-    /// The database or the directory did not answer in time; nothing happened.
+    /// The database or the directory did not answer in time; nothing happened, but that an administrative act
+    /// of several steps may have left its entry.
     StorageUnavailable = 5001, "STORAGE_UNAVAILABLE", 503;
     /// The key provider did not answer in time; nothing happened.
     KeyUnavailable = 5002, "KEY_UNAVAILABLE", 503;
@@ -363,7 +365,8 @@ impl ErrorCode {
         }
     }
 
-    /// True if the same call may succeed later and certainly did nothing now.
+    /// True if the same call may succeed later and changed nothing now; an administrative act of several steps may
+    /// have left its entry.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::StorageUnavailable | Self::KeyUnavailable)

@@ -53,6 +53,28 @@ impl Canary {
     }
 }
 
+/// A canary that `bytes` hold in some form. One pass, for places of many megabytes.
+#[must_use]
+pub fn first_in<'c>(canaries: &'c [Canary], bytes: &[u8]) -> Option<&'c Canary> {
+    let mut begins = vec![false; 1 << 16];
+    for needle in canaries.iter().flat_map(|canary| &canary.needles) {
+        begins[usize::from(needle[0]) << 8 | usize::from(needle[1])] = true;
+    }
+    let mut last = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let pair = last << 8 | usize::from(*byte);
+        last = usize::from(*byte);
+        if at > 0 && begins[pair] {
+            let rest = &bytes[at - 1..];
+            let found = canaries.iter().find(|one| one.needles.iter().any(|needle| rest.starts_with(needle)));
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+    None
+}
+
 /// True if `needle` stands somewhere in `bytes`.
 #[must_use]
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
@@ -165,8 +187,11 @@ mod tests {
                 serde_json::Value::from(bytes.as_str()).to_string(),
             ] {
                 assert!(canary.is_in(form.as_bytes()), "{form}");
+                let found = first_in(&[Canary::new("notes"), Canary::new(canary.field)], form.as_bytes());
+                assert_eq!(found.map(|one| one.field), Some(canary.field), "{form}");
             }
         }
         assert!(!Canary::new("notes").is_in(text.as_bytes()));
+        assert!(first_in(&[Canary::new("notes")], text.as_bytes()).is_none());
     }
 }

@@ -12,6 +12,7 @@ use medorder::{KeyProvider, OrderService, Synchronous, TestKey};
 use tokio::sync::OnceCell;
 
 use crate::postgres::{Database, OWNER, RUNTIME, Server};
+use crate::{World, root};
 
 /// What keeps the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +69,11 @@ pub async fn made(database: &Database) {
     builder.init(&PostgresInit::new(RUNTIME)).await.expect("the schema is made");
 }
 
-/// The engine alone on a database that [`Engine::place`] gave.
-pub(crate) async fn storage(place: &Path) -> Arc<dyn Storage> {
+/// The engine alone on a database that [`Engine::place`] gave, new or not.
+///
+/// # Panics
+/// If it does not open.
+pub async fn storage(place: &Path) -> Arc<dyn Storage> {
     if let Some(url) = place.to_str().filter(|text| Database::of(text).is_some()) {
         let engine = PostgresStorage::connect(url, PostgresOptions::default()).await;
         return Arc::new(engine.expect("the database opens"));
@@ -78,6 +82,23 @@ pub(crate) async fn storage(place: &Path) -> Arc<dyn Storage> {
     let (generation, keys) = Builder::initial(&keys, &Env::system()).await.expect("keys are made");
     let mut options = SqliteOptions::default();
     options.synchronous = Synchronous::Normal;
+    // Of a database that is there already, the keys are its own.
     let engine = SqliteStorage::open(place, options, Some(Initial { generation, keys }));
-    Arc::new(engine.expect("a new file opens").expect("it is made"))
+    Arc::new(engine.expect("the file opens").expect("it is made"))
+}
+
+/// A copy of a world's database as it is now, taken as its operator takes one: by the service, or by the server's
+/// own tools.
+///
+/// # Panics
+/// If there is none.
+pub async fn copied(world: &World, name: &str) -> PathBuf {
+    match world.path.to_str().and_then(Database::of) {
+        Some(database) => Server::shared().database_from(&database).url(RUNTIME).into(),
+        None => {
+            let path = world.folder().join(name);
+            world.service.admin(root()).backup(&path).await.expect("a copy");
+            path
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub mod pooler;
 pub mod postgres;
 pub mod proxy;
 pub mod raw;
+pub mod secrets;
 #[cfg(unix)]
 pub mod site;
 pub mod sql;

@@ -1,11 +1,16 @@
-//! Every small change that SQL can make to a row, made and taken back.
+//! Every small change that SQL can make to a row, made and taken back, on either engine.
+
+use std::collections::BTreeMap;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
+use crate::canary::hex;
+use crate::sql::{Refusal, Sql, unhex};
+
 /// A stored value, byte by byte: a text need not be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "SQLite has no other")]
+#[expect(clippy::exhaustive_enums, reason = "the schemas have no other; a truth value is 0 or 1")]
 pub enum Cell {
     /// NULL.
     Null,
@@ -51,9 +56,14 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Which of them are the primary key.
     pub key: Vec<usize>,
-    delete: String,
-    insert: String,
+    /// PostgreSQL's names of the columns' types; SQLite's values have types of their own.
+    types: Vec<String>,
 }
+
+/// The columns of a table, their types, and 1 for those of the primary key.
+const SERVER_COLUMNS: &str = "SELECT a.attname, a.atttypid::regtype, coalesce(a.attnum = ANY (i.indkey), false)::int \
+     FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
+     WHERE a.attrelid = 'medorder.{name}'::regclass AND a.attnum > 0 ORDER BY a.attnum";
 
 /// One change: these rows go, those come.
 #[derive(Debug)]
@@ -75,33 +85,37 @@ impl Table {
     /// # Panics
     /// If there is no such table.
     #[must_use]
-    pub fn new(conn: &Connection, name: &'static str) -> Self {
-        let mut columns = Vec::new();
-        let mut key = Vec::new();
-        conn.pragma(None, "table_info", name, |row| {
-            if row.get::<_, i64>(5)? > 0 {
-                key.push(columns.len());
+    pub fn new(sql: &Sql, name: &'static str) -> Self {
+        let query = match sql {
+            Sql::File(_) => format!("SELECT name, '', pk > 0 FROM pragma_table_info('{name}')"),
+            Sql::Server(_) => SERVER_COLUMNS.replace("{name}", name),
+        };
+        let mut table = Self { name, columns: Vec::new(), key: Vec::new(), types: Vec::new() };
+        for row in sql.rows(&query) {
+            let Ok([Some(column), Some(kind), Some(in_key)]) = <[_; 3]>::try_from(row) else { continue };
+            if in_key == "1" {
+                table.key.push(table.columns.len());
             }
-            columns.push(row.get::<_, String>(1)?);
-            Ok(())
-        })
-        .expect("the table is there");
-        assert!(!key.is_empty(), "{name}");
-        let wheres: Vec<_> = key.iter().map(|&n| format!("{} = ?", columns[n])).collect();
-        let delete = format!("DELETE FROM {name} WHERE {}", wheres.join(" AND "));
-        let insert = format!("INSERT INTO {name} VALUES ({})", vec!["?"; columns.len()].join(", "));
-        Self { name, columns, key, delete, insert }
+            table.columns.push(column);
+            table.types.push(kind);
+        }
+        assert!(!table.key.is_empty(), "{name}");
+        table
     }
 
     /// Every row, by primary key.
     ///
     /// # Panics
-    /// If the file cannot be read.
+    /// If the database cannot be read.
     #[must_use]
-    pub fn rows(&self, conn: &Connection) -> Vec<Row> {
+    pub fn rows(&self, sql: &Sql) -> Vec<Row> {
         let order: Vec<_> = self.key.iter().map(|&n| self.columns[n].as_str()).collect();
-        let sql = format!("SELECT * FROM {} ORDER BY {}", self.name, order.join(", "));
-        let mut statement = conn.prepare_cached(&sql).expect("the table is there");
+        let query = format!("SELECT * FROM {} ORDER BY {}", self.name, order.join(", "));
+        let Sql::File(conn) = sql else {
+            let typed = |row: Vec<Option<String>>| row.into_iter().zip(&self.types).map(typed).collect();
+            return sql.rows(&query).into_iter().map(typed).collect();
+        };
+        let mut statement = conn.prepare_cached(&query).expect("the table is there");
         let width = self.columns.len();
         let rows = statement.query_map([], |row| (0..width).map(|n| Ok(row.get_ref(n)?.into())).collect());
         rows.and_then(Iterator::collect).expect("the rows can be read")
@@ -121,23 +135,55 @@ impl Table {
     /// # Panics
     /// On any trouble but a constraint or a type.
     #[must_use]
-    pub fn apply(&self, conn: &Connection, out: &[Row], into: &[Row]) -> bool {
-        let done = (|| {
+    pub fn apply(&self, sql: &Sql, out: &[Row], into: &[Row]) -> bool {
+        let done = match sql {
+            Sql::File(conn) => self.apply_to_file(conn, out, into),
+            Sql::Server(_) => {
+                let gone = out.iter().map(|row| self.server_delete(row));
+                let come = into.iter().map(|row| self.server_insert(row));
+                sql.attempt(&gone.chain(come).collect::<Vec<_>>().join(";"))
+            }
+        };
+        match done {
+            Ok(()) => true,
+            Err(Refusal::BySchema(_)) => false,
+            Err(Refusal::Trouble(error)) => panic!("{}: {error}", self.name),
+        }
+    }
+
+    fn apply_to_file(&self, conn: &Connection, out: &[Row], into: &[Row]) -> Result<(), Refusal> {
+        let (name, columns) = (self.name, vec!["?"; self.columns.len()].join(", "));
+        let wheres: Vec<_> = self.key.iter().map(|&n| format!("{} = ?", self.columns[n])).collect();
+        let delete = format!("DELETE FROM {name} WHERE {}", wheres.join(" AND "));
+        let insert = format!("INSERT INTO {name} VALUES ({columns})");
+        let all = || {
             let tx = conn.unchecked_transaction()?;
             for row in out {
                 let key = params_from_iter(self.key.iter().map(|&n| &row[n]));
-                assert_eq!(tx.prepare_cached(&self.delete)?.execute(key)?, 1, "{}", self.name);
+                assert_eq!(tx.prepare_cached(&delete)?.execute(key)?, 1, "{name}");
             }
             for row in into {
-                tx.prepare_cached(&self.insert)?.execute(params_from_iter(row))?;
+                tx.prepare_cached(&insert)?.execute(params_from_iter(row))?;
             }
             tx.commit()
-        })();
-        match done {
-            Ok(()) => true,
-            Err(error) if is_refusal(&error) => false,
-            Err(error) => panic!("{}: {error}", self.name),
-        }
+        };
+        all().map_err(|error: rusqlite::Error| (&error).into())
+    }
+
+    /// Fails unless the row is there.
+    fn server_delete(&self, row: &Row) -> String {
+        let wheres: Vec<_> = self
+            .key
+            .iter()
+            .map(|&n| format!("{} = {}", self.columns[n], literal(&row[n], &self.types[n])))
+            .collect();
+        let delete = format!("DELETE FROM {} WHERE {}", self.name, wheres.join(" AND "));
+        format!("WITH gone AS ({delete} RETURNING 1) SELECT 1 / (count(*) = 1)::int FROM gone")
+    }
+
+    fn server_insert(&self, row: &Row) -> String {
+        let cells: Vec<_> = row.iter().zip(&self.types).map(|(cell, kind)| literal(cell, kind)).collect();
+        format!("INSERT INTO {} VALUES ({})", self.name, cells.join(", "))
     }
 
     /// Every change of one cell of `row`; `others` lend their values. Of texts and blobs every `stride`th bit is
@@ -217,7 +263,67 @@ fn edits(bytes: &[u8], stride: usize) -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn is_refusal(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{ConstraintViolation, TypeMismatch};
-    matches!(error.sqlite_error_code(), Some(ConstraintViolation | TypeMismatch))
+/// At most `each` changes of every column and kind, from all over the list, in its order.
+#[must_use]
+pub fn sample(changes: Vec<Change>, each: usize) -> Vec<Change> {
+    let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for change in &changes {
+        *counts.entry((change.column.clone(), change.kind)).or_default() += 1;
+    }
+    let mut met: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    let mut chosen = changes;
+    chosen.retain(|change| {
+        let kind = (change.column.clone(), change.kind);
+        let (all, n) = (counts[&kind], met.entry(kind).or_default());
+        *n += 1;
+        // The n-th of all is taken where n * each / all steps up.
+        all <= each || *n * each / all > (*n - 1) * each / all
+    });
+    chosen
+}
+
+/// How PostgreSQL writes a value for a column. Bytes that are no text are refused by the conversion, a value of
+/// another type by the column.
+fn literal(cell: &Cell, kind: &str) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Int(int @ 0..=1) if kind == "boolean" => (*int == 1).to_string(),
+        Cell::Int(int) => format!("'{int}'::bigint"),
+        Cell::Text(bytes) => format!("convert_from('\\x{}'::bytea, 'UTF8')", hex(bytes)),
+        // What a text column makes of bytes, by itself in an INSERT but not in a comparison.
+        Cell::Blob(bytes) if kind == "text" => format!("'\\x{}'::text", hex(bytes)),
+        Cell::Blob(bytes) => format!("'\\x{}'::bytea", hex(bytes)),
+    }
+}
+
+fn typed((cell, kind): (Option<String>, &String)) -> Cell {
+    match (cell, kind.as_str()) {
+        (None, _) => Cell::Null,
+        (Some(text), "bytea") => Cell::Blob(unhex(&text)),
+        (Some(text), "boolean") => Cell::Int((text == "t").into()),
+        (Some(text), "text") => Cell::Text(text.into_bytes()),
+        (Some(text), _) => Cell::Int(text.parse().expect("a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_every_column_and_kind_from_first_to_last() {
+        let change = |column: &str, kind, n: i64| Change {
+            column: column.to_owned(),
+            kind,
+            out: vec![],
+            into: vec![vec![Cell::Int(n)]],
+        };
+        let mut all: Vec<_> = (1..=100).map(|n| change("a", "bit", n)).collect();
+        all.push(change("a", "cut", 0));
+        all.push(change("b", "bit", 0));
+        let chosen = sample(all, 4);
+        let bits: Vec<_> = chosen.iter().take(4).map(|change| change.into[0][0].clone()).collect();
+        assert_eq!(bits, [25, 50, 75, 100].map(Cell::Int));
+        assert_eq!(chosen.len(), 6);
+    }
 }

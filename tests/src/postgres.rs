@@ -159,6 +159,28 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Every file of the cluster, by its place below the data folder.
+    ///
+    /// # Panics
+    /// If one cannot be read: then the server runs and removes files.
+    #[must_use]
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let data = self.folder.join("data");
+        let (mut folders, mut files) = (vec![data.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(&data).expect("it is below").display().to_string();
+                    files.push((name, std::fs::read(&path).expect("a file")));
+                }
+            }
+        }
+        files
+    }
+
     /// An empty database that [`OWNER`] owns.
     #[must_use]
     pub fn database(&self) -> Database {
@@ -171,6 +193,18 @@ impl Server {
         let name = format!("d{}", self.made.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}"));
         Database { port: self.port, name }
+    }
+
+    /// A copy of a database that is in use, dumped and restored.
+    #[must_use]
+    pub fn database_from(&self, source: &Database) -> Database {
+        let copy = self.database();
+        let mut dump = Command::new(programs().join("pg_dump"));
+        dump.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", &source.name]);
+        let dump = dump.env("PGSSLMODE", "prefer").output().expect("pg_dump starts");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let _ = copy.rows(&String::from_utf8(dump.stdout).expect("text"));
+        copy
     }
 
     /// Removes a database, and whoever is connected to it.

@@ -95,7 +95,7 @@ impl Sql {
                     tx.execute_batch(statements)?;
                     tx.commit()
                 };
-                all().map_err(|error| refusal(&error))
+                all().map_err(|error: rusqlite::Error| (&error).into())
             }
             Self::Server(psql) => {
                 // Sent as one query, they are one transaction.
@@ -189,11 +189,13 @@ fn cell(text: &str) -> Option<String> {
     (text != NULL.encode_utf8(&mut null)).then(|| text.strip_prefix("\\x").unwrap_or(text).to_owned())
 }
 
-fn refusal(error: &rusqlite::Error) -> Refusal {
-    use rusqlite::ErrorCode::{ConstraintViolation, TypeMismatch};
-    match error.sqlite_error_code() {
-        Some(ConstraintViolation | TypeMismatch) => Refusal::BySchema(error.to_string()),
-        _ => Refusal::Trouble(error.to_string()),
+impl From<&rusqlite::Error> for Refusal {
+    fn from(error: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{ConstraintViolation, TypeMismatch};
+        match error.sqlite_error_code() {
+            Some(ConstraintViolation | TypeMismatch) => Self::BySchema(error.to_string()),
+            _ => Self::Trouble(error.to_string()),
+        }
     }
 }
 
@@ -232,6 +234,8 @@ impl Psql {
         let end = String::from_utf8_lossy(&end);
         match end.split_whitespace().next() {
             Some("00000") => Ok(String::from_utf8(answer).expect("text")),
+            // Our own way to say that a row is not there.
+            Some("22012") => Err(Refusal::Trouble(end.trim().to_owned())),
             // Data that do not fit, a text that is none, a broken constraint, another type.
             Some(state) if state.starts_with("22") || state.starts_with("23") || state == "42804" => {
                 Err(Refusal::BySchema(end.trim().to_owned()))

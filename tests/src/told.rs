@@ -168,11 +168,7 @@ mod tests {
         let codes = [
             (ErrorCode::OutcomeUnknown, Answer::Unknown, None),
             (ErrorCode::OrderNotFound, Answer::Missing, None),
-            (
-                ErrorCode::StorageUnavailable,
-                Answer::Nothing,
-                Some("STORAGE_UNAVAILABLE:STORAGE_UNAVAILABLE:_x".to_owned()),
-            ),
+            (ErrorCode::StorageUnavailable, Answer::Nothing, Some("STORAGE_UNAVAILABLE:x".to_owned())),
         ];
         for (code, answer, why) in codes {
             let error = Error::new(code, "x").with(|details| details.order_id = Some(order.to_string()));

@@ -129,7 +129,8 @@ impl Testimony {
 
     /// Creates that nobody answered may have landed: the log says as which order.
     fn name_orders(&mut self, log: &Log<'_>) {
-        let named: BTreeSet<OrderId> = self.calls.values().filter_map(|call| call.order).collect();
+        let creates = self.calls.values().filter(|call| matches!(call.act, Act::Create { .. }));
+        let named: BTreeSet<OrderId> = creates.filter_map(|call| call.order).collect();
         let mut free: HashMap<&str, Vec<OrderId>> = HashMap::new();
         for entry in log.changes.values().filter(|entry| entry.action == "create") {
             if !named.contains(&entry.order) {
@@ -280,3 +281,6 @@ impl<'a> Log<'a> {
 fn request(name: &str) -> &str {
     name.split('#').next().unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -150,7 +150,8 @@ fn follow_feed(service: &BlockingService, territory: &str, since: &str, stop: &A
 }
 
 /// The newest orders of each territory, as they were seen last.
-type Pool = Arc<Mutex<HashMap<String, Vec<(OrderId, u64, OrderStatus)>>>>;
+type Hot = HashMap<String, Vec<(OrderId, u64, OrderStatus)>>;
+type Pool = Arc<Mutex<Hot>>;
 
 /// One caller, with one call under way at a time.
 struct Hand {
@@ -376,7 +377,7 @@ impl Hand {
         picked
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<(OrderId, u64, OrderStatus)>>> {
+    fn lock(&self) -> MutexGuard<'_, Hot> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

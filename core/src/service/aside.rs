@@ -50,12 +50,11 @@ pub(super) fn holding(chain: &Chain, keys: &AuditKeys, before: Head, page: &[Ent
 /// The keys that a page's rows are wrapped under, by version.
 pub(super) type KeysByVersion = BTreeMap<u32, Arc<TerritoryKey>>;
 
+/// What the newest entry of each of some rows must hold.
+pub(super) type RowMacs = Vec<Option<[u8; 32]>>;
+
 /// For each row what its newest entry must hold, `None` if the row is not what this library wrote.
-pub(super) fn row_macs(
-    territory: &Territory,
-    keys: &KeysByVersion,
-    rows: &[OrderRow],
-) -> Vec<Option<[u8; 32]>> {
+pub(super) fn row_macs(territory: &Territory, keys: &KeysByVersion, rows: &[OrderRow]) -> RowMacs {
     rows.iter().map(|row| row_mac(territory, keys, row)).collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Core;
-use super::aside::{Aside, KeysByVersion, head_of, holding, row_macs};
+use super::aside::{Aside, KeysByVersion, RowMacs, head_of, holding, row_macs};
 use super::guard::Session;
 use super::keyring::{self, Territory};
 use super::report::{BadRecord, ChainReport, Verdict, VerifyReport};
@@ -83,7 +83,7 @@ type Hashed = Aside<(usize, Vec<Entry>)>;
 
 /// A page of rows on its way through [`row_macs`]: a part elsewhere, a part to be done here.
 struct Opening {
-    its: Aside<(Vec<Option<[u8; 32]>>, Vec<OrderRow>)>,
+    its: Aside<(RowMacs, Vec<OrderRow>)>,
     own: Vec<OrderRow>,
     keys: Arc<KeysByVersion>,
 }

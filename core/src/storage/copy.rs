@@ -144,7 +144,6 @@ impl Default for Page {
 impl Linker for Page {
     fn link(&self, _: &Chain, head: &Head, drafts: &[EntryDraft]) -> Result<Vec<Entry>> {
         if drafts.is_empty() {
-            // A unit of rows alone may be linked too: it has no place in the chain.
             Ok(Vec::new())
         } else if *head == self.after && drafts.len() == self.entries.len() {
             Ok(self.entries.clone())

@@ -15,6 +15,7 @@ mod run;
 mod setup;
 mod source;
 mod steps;
+mod suites;
 mod tally;
 
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ cargo xtask check     what to run before each push: format, clippy, layers, docu
                       `medorder`. Under five minutes once the dependencies are built.
 cargo xtask test      everything: says what is missing on the machine and installs it, then format,
                       clippy, layers, documentation, every test of the workspace (the fast tests are among
-                      them and run once), the quickstart example, the engine without default features and
+                      them and run once), the suites that are about neither engine once more on
+                      PostgreSQL, the quickstart example, the engine without default features and
                       the engine on the oldest rusqlite it accepts. Stops at the first step that fails;
                       a step runs to its end. The last line counts the tests: `N passed, N failed`,
                       with `, N skipped` if some were. A step that fails by another cause counts as one.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::project::{Project, run};
 use crate::run::{Done, Step, counted};
+use crate::suites::ON_BOTH_ENGINES;
 use crate::{files, house, layers, low_end, setup};
 
 /// Before each push.
@@ -12,7 +13,7 @@ pub(crate) const CHECK: &[Step] = &[FORMAT, CLIPPY, LAYERS, DOCS, FAST_TESTS];
 
 /// Everything.
 pub(crate) const TEST: &[Step] =
-    &[SETUP, FORMAT, CLIPPY, LAYERS, DOCS, ALL_TESTS, QUICKSTART, NO_DEFAULT_FEATURES, LOW_END];
+    &[SETUP, FORMAT, CLIPPY, LAYERS, DOCS, ALL_TESTS, ON_POSTGRES, QUICKSTART, NO_DEFAULT_FEATURES, LOW_END];
 
 const SETUP: Step = Step { name: "machine", work: |project, _| setup::complete(project).map(ok) };
 const FORMAT: Step = Step { name: "format", work: |project, _| cargo(project, &["fmt", "--all", "--check"]) };
@@ -45,6 +46,15 @@ const ALL_TESTS: Step = Step {
     name: "all tests",
     work: |project, tally| {
         counted(&mut project.cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]), tally)
+    },
+};
+const ON_POSTGRES: Step = Step {
+    name: "suites on PostgreSQL",
+    work: |project, tally| {
+        // The same packages and features as above: nothing is built anew.
+        let mut arguments = vec!["test", "--workspace", "--all-features", "--no-fail-fast"];
+        arguments.extend(ON_BOTH_ENGINES.iter().flat_map(|suite| ["--test", suite]));
+        counted(project.cargo(&arguments).env("MEDORDER_TEST_ENGINE", "postgres"), tally)
     },
 };
 const QUICKSTART: Step = Step {

@@ -11,7 +11,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{Encode, Postgres, Type};
 
-use super::lane::Lane;
+use super::lane::{Lane, limited};
 use super::rows::{Rows, signed};
 use crate::audit::chain::Place;
 use crate::audit::{EntryDraft, Head};
@@ -74,7 +74,8 @@ impl<'u> Group<'u> {
     /// Runs the statement. Refused with 22012 if a head, an order or a version is not what the group expects.
     pub(super) async fn write(&self, lane: &mut Lane) -> Result<Rows<()>> {
         let query = self.bind(lane.query(self.sql()))?;
-        Ok(query.execute(&mut lane.conn).await.map(|_| ()).map_err(Into::into))
+        let conn = &mut lane.conn;
+        Ok(limited(async { Ok(query.execute(conn).await.map(|_| ())?) }).await)
     }
 
     /// The text depends on the kinds of rows alone, so that each kind is planned once a connection.

@@ -1,11 +1,14 @@
 //! Connections: what each may see, and who drives it.
 
+use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{Executor, PgConnection, Postgres, SqlSafeStr};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use super::connect::Settings;
 use super::rows::{Rows, Trouble};
@@ -50,7 +53,7 @@ impl Lane {
             self.begin(scope).await?;
             let done = work(self).await;
             let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            self.conn.execute(end).await?;
+            self.end(end).await?;
             return done;
         }
         self.see(scope).await?;
@@ -62,7 +65,7 @@ impl Lane {
         if !self.pooled {
             self.see(scope).await?;
         }
-        self.conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        limited(async { Ok(self.conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?) }).await?;
         if self.pooled {
             self.query(
                 "SELECT set_config('medorder.t', $1, true), set_config('lock_timeout', '2s', true), \
@@ -80,6 +83,11 @@ impl Lane {
     /// One statement may commit by itself, unless a pooler could hand it to a connection that sees other rows.
     pub(super) const fn autocommits(&self) -> bool {
         !self.pooled
+    }
+
+    /// Ends a transaction: `COMMIT` or `ROLLBACK`.
+    pub(super) async fn end(&mut self, how: &'static str) -> Rows<()> {
+        limited(async { Ok(self.conn.execute(how).await.map(|_| ())?) }).await
     }
 
     /// Sends the scope if the connection has another one.
@@ -144,6 +152,14 @@ impl Drop for Local {
     }
 }
 
+/// A connection that gives no answer for so long is taken for lost: the network may have swallowed it.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Waits for the server, but not for ever.
+pub(super) async fn limited<T>(answer: impl Future<Output = Rows<T>>) -> Rows<T> {
+    timeout(STALLED, answer).await.unwrap_or(Err(Trouble::Lost))
+}
+
 /// True where a thread may wait by driving a reactor of its own.
 pub(super) fn may_drive() -> bool {
     tokio::runtime::Handle::try_current().is_err()
@@ -158,7 +174,7 @@ pub(super) async fn again<T>(
 ) -> Rows<T> {
     for _ in 0..2 {
         if let Some(open) = lane {
-            match open.within(scope, work).await {
+            match limited(open.within(scope, work)).await {
                 Err(Trouble::Lost) => *lane = None,
                 done => return done,
             }
@@ -166,7 +182,7 @@ pub(super) async fn again<T>(
         *lane = Some(Lane::open(settings).await?);
     }
     match lane {
-        Some(open) => open.within(scope, work).await,
+        Some(open) => limited(open.within(scope, work)).await,
         None => Err(Trouble::Lost),
     }
 }

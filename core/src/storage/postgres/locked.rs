@@ -1,13 +1,13 @@
 //! A group under its heads' locks: read what is there, drop what does not fit, write the rest.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::sync::LazyLock;
 
-use sqlx::Executor;
 use sqlx::postgres::PgRow;
 
 use super::group::{Group, Step};
-use super::lane::Lane;
+use super::lane::{Lane, limited};
 use super::rows::{self, Trouble, get, signed};
 use super::write::{Doubt, Failure, Heads};
 use crate::audit::Head;
@@ -33,12 +33,12 @@ pub(super) async fn commit(
 ) -> Result<Vec<Outcome>, Failure> {
     lane.begin(scope).await?;
     let mut desk = Desk { lane, heads: BTreeMap::new(), records: HashMap::new(), versions: HashMap::new() };
-    let written = write(&mut desk, units, linker, doubts).await;
+    let written = stalled(write(&mut desk, units, linker, doubts)).await;
     let (rows, lane) = (desk.heads, desk.lane);
     match written {
         Ok(Written::Done(group, outcomes)) => {
-            match lane.conn.execute("COMMIT").await.map_err(Trouble::from) {
-                Ok(_) => {}
+            match lane.end("COMMIT").await {
+                Ok(()) => {}
                 Err(Trouble::Lost) => return Err(Failure::Lost(Doubt::of(&group, &outcomes))),
                 Err(trouble) => return Err(trouble.into()),
             }
@@ -49,16 +49,21 @@ pub(super) async fn commit(
             Ok(outcomes)
         }
         Ok(Written::Nothing(outcomes)) => {
-            lane.conn.execute("ROLLBACK").await.map_err(Trouble::from)?;
+            lane.end("ROLLBACK").await?;
             Ok(outcomes)
         }
         Err(failure) => {
             if !matches!(failure, Failure::Lost(_)) {
-                lane.conn.execute("ROLLBACK").await.map_err(Trouble::from)?;
+                lane.end("ROLLBACK").await?;
             }
             Err(failure)
         }
     }
+}
+
+/// Nothing is committed before `COMMIT`, so a server that stalls before leaves nothing in doubt.
+async fn stalled<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    limited(async { Ok(work.await) }).await?
 }
 
 /// What to do with the transaction.
@@ -305,22 +310,22 @@ impl Desk<'_> {
 
     /// Every re-wrap of a unit in one statement; those whose bytes are others are passed over.
     async fn rewrap(&mut self, unit: &Unit) -> Result<(), Failure> {
-        let mut columns: (Vec<[u8; 16]>, Vec<&[u8]>, Vec<&[u8]>) = Default::default();
+        let (mut ids, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
         for write in &unit.writes {
             if let Write::Rewrap { order_id, old, new } = write {
-                columns.0.push(*order_id.as_bytes());
-                columns.1.push(old);
-                columns.2.push(new);
+                ids.push(*order_id.as_bytes());
+                before.push(old.as_slice());
+                after.push(new.as_slice());
             }
         }
-        if columns.0.is_empty() {
+        if ids.is_empty() {
             return Ok(());
         }
         let query = self.lane.query(
             "UPDATE medorder.orders o SET wrapped = w.n FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) \
              AS w(o, p, n) WHERE o.territory_id = $1 AND o.order_id = w.o AND o.wrapped = w.p",
         );
-        let query = query.bind(unit.chain.as_str()).bind(columns.0).bind(columns.1).bind(columns.2);
+        let query = query.bind(unit.chain.as_str()).bind(ids).bind(before).bind(after);
         query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
         Ok(())
     }

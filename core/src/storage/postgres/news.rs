@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Shared;
 use super::connect::Settings;
-use super::lane::Lane;
+use super::lane::{Lane, limited};
 use super::read;
 use super::rows::{Rows, Trouble};
 
@@ -100,7 +100,7 @@ async fn notify(weak: Weak<Shared>, settings: Settings) {
         shared.news.committed.notified().await;
         drop(shared);
         let said = Instant::now();
-        if say(&mut lane, &settings, &own).await.is_err() {
+        if limited(say(&mut lane, &settings, &own)).await.is_err() {
             lane = None;
             sleep(AGAIN).await;
         }
@@ -135,7 +135,7 @@ async fn look(weak: Weak<Shared>, settings: Settings) {
             last = None;
             continue;
         }
-        let now = pulse(&mut lane, &settings).await;
+        let now = limited(pulse(&mut lane, &settings)).await;
         let Some(shared) = weak.upgrade() else { return };
         match now {
             Ok(now) => {

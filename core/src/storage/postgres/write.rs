@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use sqlx::Executor;
-
 use super::connect::Settings;
 use super::group::{Group, Step};
 use super::lane::{Lane, Local};
@@ -293,10 +291,10 @@ impl<'u> Hope<'u> {
         }
         lane.begin(scope).await?;
         if let Err(trouble) = self.group.write(lane).await? {
-            lane.conn.execute("ROLLBACK").await.map_err(Trouble::from)?;
+            lane.end("ROLLBACK").await?;
             return Err(trouble.into());
         }
-        self.told(lane.conn.execute("COMMIT").await.map(|_| ()).map_err(Trouble::from))
+        self.told(lane.end("COMMIT").await)
     }
 
     /// A connection lost from here on leaves the group in doubt.
