@@ -309,6 +309,9 @@ pub(crate) fn reads() -> Vec<Act> {
         })
         .walks("a rotation looks at every order once; an index of key versions would cost each commit"),
         Act::new("idempotency", 1, 1, |d| d.read(d.engine.idempotency(&place("big"), key(5))).iter().count()),
+        Act::new("records", page, PAGE, |d| {
+            d.read(d.engine.records(&place("big"), Some(key(5)), PAGE)).len()
+        }),
         Act::new("changes", 4, 1, |d| d.read(d.engine.changes(&place("big"), id(500), 0, 9)).len()),
         Act::new("events", 2 * page + 4, PAGE, |d| events(d, None, 90_000)),
         Act::new("events of one order", 8, 1, |d| events(d, Some(id(45_005)), 90_000)),

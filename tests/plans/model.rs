@@ -36,7 +36,7 @@ fn patient(i: u64) -> String {
 }
 
 fn provider(i: u64) -> String {
-    if i % 9_001 == 0 { "npi-rare".to_owned() } else { format!("npi-{}", i % 20) }
+    if i.is_multiple_of(9_001) { "npi-rare".to_owned() } else { format!("npi-{}", i % 20) }
 }
 
 fn status(i: u64) -> OrderStatus {
@@ -233,7 +233,7 @@ impl List {
         let (_, first, last) = RUNS[0];
         let either = |i: &u64| {
             self.provider.is_some_and(|wanted| wanted == provider(*i))
-                || (i % 27 == 0 && self.status.contains(&status(*i)))
+                || (i.is_multiple_of(27) && self.status.contains(&status(*i)))
         };
         (first..=last).filter(either).count() as u64
     }

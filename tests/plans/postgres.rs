@@ -14,8 +14,8 @@ use super::model::{self, RUNS};
 
 const TABLES: [&str; 4] = ["orders", "audit_entries", "idempotency", "relationships"];
 
-/// Pieces of every statement the engine has, so that a new one is driven too: the count of `lane.query` and of
-/// statements in `read.rs` grows with it.
+/// Pieces of the engine's statements: each must have been driven, so that no judgement is passed on a path that
+/// the acts have missed. A look after a lost connection is not among them; it is one primary key.
 const DRIVEN: &[&str] = &[
     "WITH h AS (UPDATE medorder.territories",
     "WITH l AS MATERIALIZED",
@@ -69,7 +69,7 @@ fn server() -> Server {
 /// A filled database with statistics.
 fn filled(server: &Server, runtime: &Runtime, partitions: u16) -> Database {
     let database = server.database();
-    database.run("ALTER DATABASE {} SET auto_explain.log_min_duration = -1");
+    run(&database, "ALTER DATABASE {} SET auto_explain.log_min_duration = -1");
     let initial = Initial {
         generation: medorder::storage::contract::generation(),
         keys: medorder::storage::contract::keys(),
@@ -80,21 +80,15 @@ fn filled(server: &Server, runtime: &Runtime, partitions: u16) -> Database {
     let drive = Drive { engine: &storage, runtime, turn: 0 };
     register(&drive);
     drop(storage);
-    database.run(&model::filling(&model::POSTGRES).join(";"));
-    database.run("VACUUM ANALYZE");
-    database.run("ALTER DATABASE {} RESET auto_explain.log_min_duration");
+    run(&database, &model::filling(&model::POSTGRES).join(";"));
+    run(&database, "VACUUM ANALYZE");
+    run(&database, "ALTER DATABASE {} RESET auto_explain.log_min_duration");
     database
 }
 
 /// Statements of the superuser, who is not held by row-level security; `{}` is the database.
-trait Superuser {
-    fn run(&self, statements: &str);
-}
-
-impl Superuser for Database {
-    fn run(&self, statements: &str) {
-        let _ = self.rows(&statements.replace("{}", &self.name));
-    }
+fn run(database: &Database, statements: &str) {
+    let _ = database.rows(&statements.replace("{}", &database.name));
 }
 
 pub(crate) fn register(drive: &Drive<'_>) {
@@ -189,7 +183,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn drive(&mut self, mode: &str, times: u64, all: &[Vec<Act>]) {
-        self.database.run(&format!("ALTER ROLE {RUNTIME} IN DATABASE {{}} SET plan_cache_mode = {mode}"));
+        run(self.database, &format!("ALTER ROLE {RUNTIME} IN DATABASE {{}} SET plan_cache_mode = {mode}"));
         let storage = open(self.database, self.runtime);
         let set = self.database.rows_as(RUNTIME, "SHOW plan_cache_mode").expect("a role may ask");
         assert_eq!(set, [[mode]]);
@@ -228,11 +222,15 @@ fn judged(partitions: u16) {
         texts: BTreeSet::new(),
         faults: Vec::new(),
     };
-    let all = || vec![acts::pages(), acts::reads(), acts::commits(), acts::locked(), acts::commits()];
-    judge.drive("force_generic_plan", 1, &all());
-    judge.drive("force_custom_plan", 1, &all());
+    // Partitions change how a plan is made, not what a list asks for: a part of the lists is enough.
+    let all = |step: usize| {
+        let pages = acts::pages().into_iter().step_by(step).collect();
+        [pages, acts::reads(), acts::commits(), acts::locked(), acts::commits()]
+    };
+    judge.drive("force_custom_plan", 1, &all(if partitions == 0 { 1 } else { 11 }));
+    judge.drive("force_generic_plan", 1, &all(if partitions == 0 { 5 } else { 11 }));
     // The sixth time the planner chooses between the two by itself.
-    judge.drive("auto", 7, &all()[1..4]);
+    judge.drive("auto", 7, &all(1)[1..4]);
     for piece in DRIVEN {
         let driven = judge.texts.iter().any(|text| text.contains(piece));
         assert!(driven, "no statement with `{piece}` was driven");
@@ -247,7 +245,7 @@ fn judged(partitions: u16) {
 fn bad_plans_are_caught(server: &Server, database: &Database) {
     let judged = |statement: &str| {
         let mut from = server.log_length();
-        database.run(statement);
+        run(database, statement);
         judge(&runs(&server.log_from(&mut from)), 10)
     };
     let good =

@@ -24,6 +24,7 @@ const NEEDS: &[Need] = &[
         package: "pgbouncer",
         there: || on_path("pgbouncer") || Path::new("/usr/sbin/pgbouncer").is_file(),
     },
+    Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
 ];
 
 /// Where Debian keeps one folder of programs a major version of PostgreSQL.
