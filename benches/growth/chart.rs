@@ -92,14 +92,15 @@ const COLOURS: [&str; 8] =
 
 /// A picture: a panel an engine, a line an operation, both axes logarithmic.
 pub(crate) fn draw(all: &[Results]) -> String {
-    let decades = 5.0;
+    // From 1 us to 100 ms, or further where something took longer.
+    let most = all.iter().flat_map(|results| results.costs.iter().flatten()).map(|cost| cost.p50);
+    let decades = most.fold(1e5, f64::max).log10().ceil();
     let width = LEFT + all.len() as f64 * (PANEL + LEFT) + 170.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
         TOP + HEIGHT + 60.0
     );
-    // From 1 us to 100 ms.
     let y = |us: f64| TOP + HEIGHT * (1.0 - us.max(1.0).log10() / decades);
     for (n, results) in all.iter().enumerate() {
         let left = LEFT + n as f64 * (PANEL + LEFT);
@@ -114,11 +115,11 @@ pub(crate) fn draw(all: &[Results]) -> String {
             "middle",
             &format!("{}: time of one operation, p50", results.engine),
         );
-        for decade in 0..=5 {
-            let at = y(10_f64.powi(decade));
+        for decade in 0..=decades as usize {
+            let at = y(10_f64.powi(decade as i32));
             line(&mut svg, (left, at), (left + PANEL, at), "#dddddd", 1.0);
-            let name = ["1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms"][decade as usize];
-            text(&mut svg, left - 6.0, at + 4.0, "end", name);
+            let unit = ["us", "ms", "s"][decade / 3];
+            text(&mut svg, left - 6.0, at + 4.0, "end", &format!("{} {unit}", 10_u32.pow(decade as u32 % 3)));
         }
         for size in &results.sizes {
             line(&mut svg, (x(*size), TOP), (x(*size), TOP + HEIGHT), "#eeeeee", 1.0);

@@ -61,7 +61,7 @@ impl Floor {
                 .fetch_one("SELECT seq, hash, at FROM medorder.territories WHERE territory_id = 'north'")
                 .await
                 .expect("the territory");
-            let hash: &[u8] = row.get(1);
+            let hash: Vec<u8> = row.get(1);
             let hash = hash.try_into().expect("32 bytes");
             let head = Head { pk: 0, seq: row.get(0), hash, at: row.get(2) };
             let rows = conn
