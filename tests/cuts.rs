@@ -214,6 +214,8 @@ fn setting(name: &str, default: u64) -> u64 {
 /// Cuts every kind of call, both ways, at every so manyth byte.
 fn campaign(title: &str, mut bench: Bench, step: u64, stays_dead: bool) {
     let seed = setting("MEDORDER_SEED", 3);
+    // First of all, so that it is known however this ends.
+    let _ = std::io::stderr().write_all(format!("{title}: MEDORDER_SEED={seed}\n").as_bytes());
     let started = Instant::now();
     let mut tally = Tally::default();
     bench.proxy.stay_dead(stays_dead);
@@ -232,7 +234,7 @@ fn campaign(title: &str, mut bench: Bench, step: u64, stays_dead: bool) {
         .map(|(c, _)| c.clone())
         .collect();
     bench.judge(&mut tally, &unknown);
-    let text = format!("{title} (seed {seed}, step {step}): {tally:?} in {:.1?}\n", started.elapsed());
+    let text = format!("{title} (step {step}): {tally:?} in {:.1?}\n", started.elapsed());
     let _ = std::io::stderr().write_all(text.as_bytes());
     assert!(tally.cuts > 30, "{tally:?}");
     if stays_dead {

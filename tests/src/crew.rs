@@ -103,6 +103,9 @@ impl<'a> Crew<'a> {
         for member in self.members.iter_mut().filter(|member| member.follows.is_none()) {
             member.worker.tell("go");
         }
+        // First of all, so that it is known however this ends.
+        let seed = format!("{title}: MEDORDER_SEED={}\n", self.plan.seed);
+        let _ = std::io::stderr().write_all(seed.as_bytes());
         let started = Instant::now();
         let mut last = Instant::now();
         while self.members.iter().any(|member| member.follows.is_none() && member.state == State::Working) {
@@ -128,10 +131,9 @@ impl<'a> Crew<'a> {
         assert_eq!(report.verdict, Verdict::Intact, "{title}: {report:?}");
         service.close().expect("the service closes");
         let text = format!(
-            "{title} (seed {:#x}): {:.1?} of work, {} calls, {} changes in the log, {} orders put in order, {} replays, \
+            "{title}: {:.1?} of work, {} calls, {} changes in the log, {} orders put in order, {} replays, \
              told nothing done {:?}, {} of unknown outcome ({} landed), {} feeds with {} events compared, feeds broken \
              off {:?}, {} killed, {} readers resumed\n",
-            self.plan.seed,
             worked,
             figures.calls,
             figures.changes,

@@ -8,7 +8,7 @@ use crate::postgres::{OWNER, RUNTIME, free_port, guarded, heard_ready, owned_fol
 /// Runs pgbouncer until the input ends, however the test ends.
 const GUARD: &str = r#"
 folder=$1 port=$2
-trap : INT TERM HUP
+trap : INT TERM HUP PIPE
 cd "$folder" || exit 1
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 pgbouncer -q pgbouncer.ini >pgbouncer.out 2>&1 </dev/null &

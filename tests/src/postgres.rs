@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -21,7 +22,7 @@ pub const RUNTIME: &str = "medorder_app";
 /// the server and removes everything.
 const GUARD: &str = r#"
 bin=$1 folder=$2
-trap : INT TERM HUP
+trap : INT TERM HUP PIPE
 cd "$folder" || exit 1
 "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 ||
     { cat initdb.log >&2; exit 1; }
@@ -387,7 +388,8 @@ fn give(path: &Path, mode: u32) {
 pub(crate) fn guarded(script: &str, arguments: &[&std::ffi::OsStr]) -> Child {
     let mut command = as_server(Path::new("/bin/sh"));
     command.args(["-c", script, "guard"]).args(arguments).current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell starts")
+    // In a group of its own: a signal to the test's group must not end it before it has cleaned up.
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell starts")
 }
 
 pub(crate) fn heard_ready(guard: &mut Child) -> bool {
