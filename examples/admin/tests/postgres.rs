@@ -63,5 +63,5 @@ fn only_an_owner_makes_a_schema_and_only_the_runtime_role_uses_it() {
 
 fn wrong_key(mut command: std::process::Command) -> std::process::Output {
     let line = "medorder-root-v1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
-    command.env("OTHER", line).output().unwrap()
+    command.env("OTHER", line).output().expect("the program starts")
 }
