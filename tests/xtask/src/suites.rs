@@ -32,12 +32,14 @@ const ONCE: &[(&str, &str)] = &[
     ("faults", "fails every call of the engine in turn; minutes on PostgreSQL, and judges the service"),
     ("group", "builds its own engines"),
     ("locks", "is about the file's locks"),
+    ("plans", "reads the plans of both engines"),
     ("processes", "is about processes on one file"),
     ("restore", "puts copies of the file back"),
     ("schema", "changes the file's schema; schema_server changes PostgreSQL's"),
     ("schema_server", "is about PostgreSQL"),
     ("secrecy", "reads the bytes of the file; secrecy_server reads PostgreSQL's"),
     ("secrecy_server", "is about PostgreSQL"),
+    ("server", "is about PostgreSQL"),
 ];
 
 #[cfg(test)]
