@@ -204,7 +204,9 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
     let _before = Before(BLOCKS.replace(true));
-    pollster::block_on(future)
+    // Inside somebody's tokio task its budget runs out, since a call that blocks never yields: without this, the wake-up
+    // that tokio owes then would wait for the very task that waits for it.
+    pollster::block_on(tokio::task::unconstrained(future))
 }
 
 /// True inside [`block_on`]. Elsewhere a thread may belong to somebody's executor and must not wait.
