@@ -2,7 +2,7 @@
 
 use medorder::service::AuditFilter;
 use medorder::{DeleteOrder, ErrorCode, FieldSet, OrderFilter, OrderStatus, Verdict};
-use medorder_tests::{World, actor, change, id, request};
+use medorder_tests::{World, actor, change, id, request, root};
 
 #[tokio::test]
 async fn an_order_is_created_verified_fulfilled_and_told() {
@@ -112,4 +112,15 @@ async fn keys_are_rotated_while_orders_live() {
     }
     let report = admin.verify_audit().await.unwrap();
     assert_eq!(report.verdict, Verdict::Intact, "{report:?}");
+}
+
+/// A tokio task has a budget of 128 operations, and a call that blocks gives none of it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocking_caller_may_live_inside_a_tokio_task() {
+    let world = World::new().await;
+    let order = world.order(OrderStatus::PendingVerification).await;
+    let session = world.service.blocking().session(root(), id("north"));
+    for _ in 0..300 {
+        assert_eq!(session.order(order, None).expect("the order is disclosed").summary.id, order);
+    }
 }
