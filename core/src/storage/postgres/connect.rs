@@ -105,11 +105,13 @@ impl Settings {
             .fetch_one(
                 "SELECT current_setting('server_version_num')::int4, coalesce(current_setting('fsync', true)::bool, false), \
                  current_setting('server_encoding'), to_regclass('medorder.meta') IS NOT NULL, \
-                 coalesce((SELECT bool_or(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, c.relowner, 'MEMBER')) \
+                 coalesce((SELECT bool_or(c.relrowsecurity AND (r.rolsuper OR r.rolbypassrls \
+                     OR pg_has_role(r.oid, c.relowner, 'MEMBER'))) \
                      OR NOT (bool_and(c.relrowsecurity AND c.relforcerowsecurity) OR NOT bool_or(c.relrowsecurity)) \
                      FROM pg_class c, pg_roles r WHERE c.oid IN (to_regclass('medorder.orders'), \
                      to_regclass('medorder.audit_entries'), to_regclass('medorder.idempotency'), \
-                     to_regclass('medorder.relationships')) AND r.rolname = current_user), false)",
+                     to_regclass('medorder.relationships')) AND c.relkind IN ('r', 'p') \
+                     AND r.rolname = current_user), false)",
             )
             .await
             .map_err(|error| without_rights(error.into()))?;
