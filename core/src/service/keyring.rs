@@ -307,6 +307,10 @@ impl fmt::Debug for Keyring {
 }
 
 /// The first keys of a database.
+#[cfg_attr(
+    not(any(test, feature = "sqlite", feature = "postgres", feature = "test-util")),
+    expect(dead_code, reason = "no engine is born without them")
+)]
 pub(super) async fn initial_keys(
     provider: &Arc<dyn KeyProvider>,
     env: &Env,
