@@ -60,31 +60,31 @@ impl Statement {
         Ok(query.fetch_all(&mut lane.conn).await?)
     }
 
+    /// What `take` makes of the rows.
+    fn read<T: Send + 'static>(self, take: impl Fn(&[PgRow]) -> Rows<T> + Send + Sync + 'static) -> Work<T> {
+        let shared = Arc::new((self, take));
+        Box::new(move |lane: &mut Lane| -> BoxFuture<'_, Rows<T>> {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move {
+                let (statement, take) = &*shared;
+                take(&statement.rows(lane).await?)
+            })
+        })
+    }
+
     /// Every row as a value.
     pub(super) fn all<T: Send + 'static>(self, map: fn(&PgRow) -> Rows<T>) -> Work<Vec<T>> {
-        let statement = Arc::new(self);
-        Box::new(move |lane: &mut Lane| -> BoxFuture<'_, Rows<Vec<T>>> {
-            let statement = Arc::clone(&statement);
-            Box::pin(async move { statement.rows(lane).await?.iter().map(map).collect() })
-        })
+        self.read(move |rows| rows.iter().map(map).collect())
     }
 
     /// The first row as a value, if there is one.
     pub(super) fn one<T: Send + 'static>(self, map: fn(&PgRow) -> Rows<T>) -> Work<Option<T>> {
-        let statement = Arc::new(self);
-        Box::new(move |lane: &mut Lane| -> BoxFuture<'_, Rows<Option<T>>> {
-            let statement = Arc::clone(&statement);
-            Box::pin(async move { statement.rows(lane).await?.first().map(map).transpose() })
-        })
+        self.read(move |rows| rows.first().map(map).transpose())
     }
 
     /// The first row as a value; it must be there.
     pub(super) fn must<T: Send + 'static>(self, map: fn(&PgRow) -> Rows<T>) -> Work<T> {
-        let statement = Arc::new(self);
-        Box::new(move |lane: &mut Lane| -> BoxFuture<'_, Rows<T>> {
-            let statement = Arc::clone(&statement);
-            Box::pin(async move { statement.rows(lane).await?.first().map_or(Err(Trouble::Foreign), map) })
-        })
+        self.read(move |rows| rows.first().map_or(Err(Trouble::Foreign), map))
     }
 }
 
