@@ -28,6 +28,8 @@ pub(crate) struct Stock {
     pub(crate) all: Vec<OrderId>,
     /// Those that are pending.
     pub(crate) open: Vec<OrderId>,
+    /// Orders beside these, made by what was measured.
+    pub(crate) extra: usize,
     patients: usize,
     at: i64,
 }

@@ -120,7 +120,8 @@ fn grow(
         load::fill(url, orders, &mut stock, *size);
         let took = begun.elapsed().as_secs_f64();
         settle();
-        println!("| {size} | {took:.0} for {} more | {:.0} |", size - before, bytes() / *size as f64);
+        let bytes = bytes() / (size + stock.extra) as f64;
+        println!("| {size} | {took:.0} for {} more | {bytes:.0} |", size - before);
         for (row, (_, cost)) in costs.iter_mut().zip(ops::measure(url, orders, &mut stock)) {
             row.push(cost);
         }

@@ -226,8 +226,11 @@ fn memory(folder: &Path, shapes: &Arc<Vec<Shape>>) {
     let library = Library::open(&path, true, Arc::clone(shapes), Arc::default());
     library.run(Op::Batch(10_000), Clock { at_most: Duration::from_nanos(1) });
     println!("peak RSS with a batch of 10,000: {:.1} MB (before it {before:.1} MB)", sizes::peak_rss());
+    for _ in 1..5 {
+        library.run(Op::Batch(10_000), Clock { at_most: Duration::from_nanos(1) });
+    }
     library.close();
-    println!("bytes per order: {:.0}", sizes::bytes_per_order(&path));
+    println!("bytes per order, of 50,000: {:.0}", sizes::bytes_per_order(&path));
 }
 
 fn prices(folder: &Path, shapes: &Arc<Vec<Shape>>) {

@@ -38,7 +38,7 @@ pub(crate) fn connect(path: &Path, full: bool) -> Connection {
     let synchronous = if full { "FULL" } else { "NORMAL" };
     conn.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 8000;
-         PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
+         PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;
          PRAGMA trusted_schema = OFF;"
     ))
     .expect("the settings hold");

@@ -10,9 +10,11 @@ use super::callback::either;
 use super::guard::{Session, busy};
 use super::keyring::{Territory, not_found};
 use super::{ROUNDS, integrity};
+use crate::audit::chain::genesis;
 use crate::audit::{Action, Cursor, Entry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{EventKind, OrderEvent, OrderId, OrderStatus, Permission, Timestamp};
+use crate::storage::TerritoryRow;
 use crate::wire::stored;
 
 /// The least that a wait for the actor's expiry takes, so that a clock that stands still is no busy loop.
@@ -54,8 +56,7 @@ impl Session {
         }
         let mut changed = self.core.storage.changed();
         changed.mark_unchanged();
-        let generation = self.core.generation().await?;
-        let from = self.position(&territory, &generation, since).await?;
+        let (generation, from) = self.position(&territory, since).await?;
         for _ in 0..ROUNDS {
             if self.leave(&territory, Action::View, "subscription").await? {
                 return Ok(Subscription {
@@ -73,28 +74,28 @@ impl Session {
         Err(busy())
     }
 
+    /// The database's generation, and the place in its log that `since` names.
     async fn position(
         &self,
         territory: &Territory,
-        generation: &[u8; 16],
         since: Option<&str>,
-    ) -> Result<(u64, [u8; 8])> {
+    ) -> Result<([u8; 16], (u64, [u8; 8]))> {
         let chain = territory.id.as_str();
+        let Some(since) = since else {
+            let TerritoryRow { generation, head, .. } = self.core.head_row(&territory.chain).await?;
+            return Ok((generation, place(&Cursor::at(generation, chain, head.seq, &head.hash))));
+        };
+        let generation = self.core.generation().await?;
         match since {
-            None => {
-                let head = self.core.head_row(&territory.chain).await?.head;
-                Ok(place(&Cursor::at(*generation, chain, head.seq, &head.hash)))
-            }
-            Some("") => Ok(place(&Cursor::at(*generation, chain, 0, &crate::audit::chain::genesis(chain)))),
-            Some(token) => {
+            "" => Ok((generation, place(&Cursor::at(generation, chain, 0, &genesis(chain))))),
+            token => {
                 let cursor = Cursor::decode(token)?;
                 let page = self.core.storage.events(&territory.id, None, cursor.seq, 1).await?;
                 let page = page.ok_or_else(not_found)?;
-                let anchor =
-                    if cursor.seq == 0 { Some(crate::audit::chain::genesis(chain)) } else { page.anchor };
+                let anchor = if cursor.seq == 0 { Some(genesis(chain)) } else { page.anchor };
                 let fits = cursor.seq <= page.head.seq
-                    && anchor.is_some_and(|hash| cursor.names(generation, chain, cursor.seq, &hash));
-                if fits { Ok(place(&cursor)) } else { Err(invalid()) }
+                    && anchor.is_some_and(|hash| cursor.names(&generation, chain, cursor.seq, &hash));
+                if fits { Ok((generation, place(&cursor))) } else { Err(invalid()) }
             }
         }
     }

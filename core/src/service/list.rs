@@ -10,7 +10,7 @@ use crate::audit::{Action, Cursor};
 use crate::crypto::ct_eq;
 use crate::error::{Error, ErrorCode, Result, Rule};
 use crate::model::{FieldSet, OrderFilter, OrderId, OrderPage, Permission, limits};
-use crate::storage::Outcome;
+use crate::storage::{Outcome, TerritoryRow};
 
 /// Where a page starts, and where the feed stood at the first page.
 #[derive(Clone, Copy)]
@@ -44,13 +44,15 @@ impl Session {
         let mut territory = self.enter(Permission::OrderView, Action::View, None).await?;
         let (shown, withheld) = self.disclosure(fields);
         for _ in 0..ROUNDS {
-            let generation = self.core.generation().await?;
-            let place = match cursor {
-                Some(token) => decode(&territory, &generation, filter, token)?,
+            let (generation, place) = match cursor {
+                Some(token) => {
+                    let generation = self.core.generation().await?;
+                    (generation, decode(&territory, &generation, filter, token)?)
+                }
                 None => {
-                    let head = self.core.head_row(&territory.chain).await?.head;
+                    let TerritoryRow { generation, head, .. } = self.core.head_row(&territory.chain).await?;
                     let at = Cursor::at(generation, territory.id.as_str(), head.seq, &head.hash);
-                    Place { before: None, seq: at.seq, hash: at.hash8 }
+                    (generation, Place { before: None, seq: at.seq, hash: at.hash8 })
                 }
             };
             let rows = self.core.storage.orders(&territory.id, filter, place.before, limit).await?;

@@ -203,8 +203,8 @@ impl Core {
 impl Judge<'_> {
     /// Returns what speaks for a rollback, should nothing else be wrong.
     async fn run(&mut self, anchors: &[Checkpoint]) -> Result<Option<BadRecord>> {
-        let generation = self.core.generation().await?;
         let row = self.core.head_row(self.chain).await?;
+        let generation = row.generation;
         let own: Vec<&Checkpoint> = anchors.iter().filter(|anchor| anchor.generation == generation).collect();
         let mut at = Head::genesis(self.chain.as_str());
         self.anchor_holds(&own, &at);

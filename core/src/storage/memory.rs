@@ -238,13 +238,14 @@ impl Territory {
         }
     }
 
-    fn row(&self, chain: &Chain) -> TerritoryRow {
+    fn row(&self, chain: &Chain, generation: [u8; 16]) -> TerritoryRow {
         TerritoryRow {
             chain: chain.clone(),
             epoch: self.epoch,
             active: self.active,
             head: self.head,
             last_seq: self.entries.len() as u64,
+            generation,
         }
     }
 
@@ -279,13 +280,16 @@ impl Storage for MemoryStorage {
     }
 
     fn territory<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Option<TerritoryRow>>> {
-        Box::pin(ready(self.read(|state| state.territories.get(chain).map(|territory| territory.row(chain)))))
+        Box::pin(ready(self.read(|state| {
+            let found = state.territories.get(chain);
+            found.map(|territory| territory.row(chain, state.generation))
+        })))
     }
 
     fn territories(&self) -> BoxFuture<'_, Result<Vec<TerritoryRow>>> {
-        Box::pin(ready(
-            self.read(|state| state.territories.iter().map(|(chain, one)| one.row(chain)).collect()),
-        ))
+        Box::pin(ready(self.read(|state| {
+            state.territories.iter().map(|(chain, one)| one.row(chain, state.generation)).collect()
+        })))
     }
 
     fn keys<'a>(&'a self, chain: &'a Chain) -> BoxFuture<'a, Result<Vec<KeyRow>>> {

@@ -253,6 +253,8 @@ pub struct TerritoryRow {
     pub head: Head,
     /// The highest `seq` that the log has, 0 if it is empty.
     pub last_seq: u64,
+    /// The database's identity ([`Meta`]), read in the same snapshot: a head and what names it in a cursor.
+    pub generation: [u8; 16],
 }
 
 /// A remembered request (FORMAT section 6).

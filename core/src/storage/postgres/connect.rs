@@ -51,6 +51,9 @@ impl Settings {
             asked.connect = asked.connect.options([
                 ("search_path", "pg_catalog"),
                 ("lock_timeout", "2000"),
+                // Every statement here has one good plan, whatever its values: the server would plan anew each time,
+                // which costs more than to run it.
+                ("plan_cache_mode", "force_generic_plan"),
                 // A cancelled wait for a synchronous standby would look like a commit.
                 ("statement_timeout", "0"),
                 // A machine that died in a transaction must not keep its territories' locks for hours.

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgHasArrayType};
 use sqlx::query::Query;
 use sqlx::{Encode, Postgres, Type};
 
@@ -80,14 +80,26 @@ impl<'u> Group<'u> {
 
     /// The text depends on the kinds of rows alone, so that each kind is planned once a connection.
     fn sql(&self) -> &'static str {
-        static TEXTS: [OnceLock<String>; 64] = [const { OnceLock::new() }; 64];
+        static TEXTS: [OnceLock<String>; 96] = [const { OnceLock::new() }; 96];
         let shape = self.shape();
         TEXTS[shape.index()].get_or_init(|| shape.text())
     }
 
     fn shape(&self) -> Shape {
+        let rows = [
+            self.inserts.len(),
+            self.updates.len(),
+            self.views.len(),
+            self.records.len(),
+            self.entries.len(),
+        ];
+        let size = match self.heads.len() {
+            1 if rows.into_iter().all(|count| count <= 1) => Size::Lone,
+            1 => Size::One,
+            _ => Size::Many,
+        };
         Shape {
-            many: self.heads.len() != 1,
+            size,
             inserts: !self.inserts.is_empty(),
             updates: !self.updates.is_empty(),
             views: !self.views.is_empty(),
@@ -100,91 +112,119 @@ impl<'u> Group<'u> {
         &'q self,
         query: Query<'q, Postgres, PgArguments>,
     ) -> Result<Query<'q, Postgres, PgArguments>> {
-        let many = self.shape().many;
-        let mut query = match self.heads.as_slice() {
-            [one] => query
-                .bind(&one.territory)
-                .bind(signed(one.from.seq)?)
-                .bind(signed(one.epoch)?)
-                .bind(signed(one.to.seq)?)
-                .bind(one.to.hash)
-                .bind(one.to.at)
-                .bind(one.from.hash),
-            all => {
-                let query = query.bind(column(all, |step| step.territory.as_str()));
-                let query = query.bind(checked(all, |step| signed(step.from.seq))?);
-                let query = query.bind(checked(all, |step| signed(step.epoch))?);
-                let query = query.bind(checked(all, |step| signed(step.to.seq))?);
-                let query = query.bind(column(all, |step| step.to.hash)).bind(column(all, |step| step.to.at));
-                query.bind(column(all, |step| step.from.hash))
+        let size = self.shape().size;
+        let mut columns = Columns { query, size };
+        match self.heads.as_slice() {
+            [one] => {
+                let query = columns.query.bind(&one.territory).bind(signed(one.from.seq)?);
+                let query = query.bind(signed(one.epoch)?).bind(signed(one.to.seq)?);
+                columns.query = query.bind(one.to.hash).bind(one.to.at).bind(one.from.hash);
             }
-        };
+            all => {
+                columns.add(all, |step| step.territory.as_str())?;
+                columns.number(all, |step| step.from.seq)?;
+                columns.number(all, |step| step.epoch)?;
+                columns.number(all, |step| step.to.seq)?;
+                columns.add(all, |step| step.to.hash)?;
+                columns.add(all, |step| step.to.at)?;
+                columns.add(all, |step| step.from.hash)?;
+            }
+        }
         if !self.inserts.is_empty() {
             let rows = &self.inserts;
-            query = places(query, many, rows)
-                .bind(column(rows, |(_, row)| *row.order_id.as_bytes()))
-                .bind(column(rows, |(_, row)| row.patient_id.as_str()))
-                .bind(column(rows, |(_, row)| row.provider_id.as_str()))
-                .bind(column(rows, |(_, row)| row.status.as_str()))
-                .bind(checked(rows, |(_, row)| signed(row.version))?)
-                .bind(column(rows, |(_, row)| row.created_at))
-                .bind(column(rows, |(_, row)| row.updated_at))
-                .bind(column(rows, |(_, row)| row.wrapped.as_deref()))
-                .bind(column(rows, |(_, row)| row.seal.as_deref()));
+            columns.places(rows)?;
+            columns.add(rows, |(_, row)| *row.order_id.as_bytes())?;
+            columns.add(rows, |(_, row)| row.patient_id.as_str())?;
+            columns.add(rows, |(_, row)| row.provider_id.as_str())?;
+            columns.add(rows, |(_, row)| row.status.as_str())?;
+            columns.number(rows, |(_, row)| row.version)?;
+            columns.add(rows, |(_, row)| row.created_at)?;
+            columns.add(rows, |(_, row)| row.updated_at)?;
+            columns.add(rows, |(_, row)| row.wrapped.as_deref())?;
+            columns.add(rows, |(_, row)| row.seal.as_deref())?;
             for n in 0..5 {
-                query = query.bind(column(rows, |(_, row)| row.fields[n].as_deref()));
+                columns.add(rows, |(_, row)| row.fields[n].as_deref())?;
             }
         }
         if !self.updates.is_empty() {
             let rows = &self.updates;
-            query = places(query, many, rows)
-                .bind(column(rows, |(_, row)| *row.order_id.as_bytes()))
-                .bind(checked(rows, |(_, row)| signed(row.from_version))?)
-                .bind(column(rows, |(_, row)| row.status.as_str()))
-                .bind(checked(rows, |(_, row)| signed(row.version))?)
-                .bind(column(rows, |(_, row)| row.updated_at))
-                .bind(column(rows, |(_, row)| row.seal.as_slice()))
-                .bind(column(rows, |(_, row)| row.fields.is_some()));
+            columns.places(rows)?;
+            columns.add(rows, |(_, row)| *row.order_id.as_bytes())?;
+            columns.number(rows, |(_, row)| row.from_version)?;
+            columns.add(rows, |(_, row)| row.status.as_str())?;
+            columns.number(rows, |(_, row)| row.version)?;
+            columns.add(rows, |(_, row)| row.updated_at)?;
+            columns.add(rows, |(_, row)| row.seal.as_slice())?;
+            columns.add(rows, |(_, row)| row.fields.is_some())?;
             for n in 0..5 {
-                let field = |row: &OrderUpdate| row.fields.as_ref().and_then(|fields| fields[n].clone());
-                query = query.bind(column(rows, |(_, row)| field(row)));
+                columns.add(rows, |(_, row)| row.fields.as_ref().and_then(|fields| fields[n].as_deref()))?;
             }
         }
         if !self.views.is_empty() {
-            query = places(query, many, &self.views).bind(column(&self.views, |(_, id)| *id.as_bytes()));
+            columns.places(&self.views)?;
+            columns.add(&self.views, |(_, id)| *id.as_bytes())?;
         }
         if !self.records.is_empty() {
             let rows = &self.records;
-            query = places(query, many, rows)
-                .bind(column(rows, |(_, record)| record.key))
-                .bind(column(rows, |(_, record)| record.request))
-                .bind(column(rows, |(_, record)| *record.order_id.as_bytes()))
-                .bind(checked(rows, |(_, record)| signed(record.row_version))?)
-                .bind(column(rows, |(_, record)| record.at));
+            columns.places(rows)?;
+            columns.add(rows, |(_, record)| record.key)?;
+            columns.add(rows, |(_, record)| record.request)?;
+            columns.add(rows, |(_, record)| *record.order_id.as_bytes())?;
+            columns.number(rows, |(_, record)| record.row_version)?;
+            columns.add(rows, |(_, record)| record.at)?;
         }
         if !self.entries.is_empty() {
             let rows = &self.entries;
-            query = places(query, many, rows)
-                .bind(checked(rows, |(_, place, _)| signed(place.head.seq))?)
-                .bind(column(rows, |(_, place, _)| place.head.at))
-                .bind(column(rows, |(_, _, draft)| draft.user_id.as_str()))
-                .bind(column(rows, |(_, _, draft)| draft.role.as_str()))
-                .bind(column(rows, |(_, _, draft)| draft.purpose.as_str()))
-                .bind(column(rows, |(_, _, draft)| draft.order_id))
-                .bind(column(rows, |(_, _, draft)| &*draft.action))
-                .bind(column(rows, |(_, _, draft)| &*draft.outcome))
-                .bind(column(rows, |(_, _, draft)| &*draft.old_status))
-                .bind(column(rows, |(_, _, draft)| &*draft.new_status))
-                .bind(checked(rows, |(_, _, draft)| signed(draft.row_version))?)
-                .bind(column(rows, |(_, _, draft)| draft.row_mac))
-                .bind(column(rows, |(_, _, draft)| i64::from(draft.fields)))
-                .bind(column(rows, |(_, _, draft)| draft.request_id.as_str()))
-                .bind(column(rows, |(_, _, draft)| draft.source.as_str()))
-                .bind(column(rows, |(_, _, draft)| draft.details.as_slice()))
-                .bind(column(rows, |(_, place, _)| place.head.hash))
-                .bind(column(rows, |(_, place, _)| place.mac));
+            columns.places(rows)?;
+            columns.number(rows, |(_, place, _)| place.head.seq)?;
+            columns.add(rows, |(_, place, _)| place.head.at)?;
+            columns.add(rows, |(_, _, draft)| draft.user_id.as_str())?;
+            columns.add(rows, |(_, _, draft)| draft.role.as_str())?;
+            columns.add(rows, |(_, _, draft)| draft.purpose.as_str())?;
+            columns.add(rows, |(_, _, draft)| draft.order_id)?;
+            columns.add(rows, |(_, _, draft)| &*draft.action)?;
+            columns.add(rows, |(_, _, draft)| &*draft.outcome)?;
+            columns.add(rows, |(_, _, draft)| &*draft.old_status)?;
+            columns.add(rows, |(_, _, draft)| &*draft.new_status)?;
+            columns.number(rows, |(_, _, draft)| draft.row_version)?;
+            columns.add(rows, |(_, _, draft)| draft.row_mac)?;
+            columns.add(rows, |(_, _, draft)| i64::from(draft.fields))?;
+            columns.add(rows, |(_, _, draft)| draft.request_id.as_str())?;
+            columns.add(rows, |(_, _, draft)| draft.source.as_str())?;
+            columns.add(rows, |(_, _, draft)| draft.details.as_slice())?;
+            columns.add(rows, |(_, place, _)| place.head.hash)?;
+            columns.add(rows, |(_, place, _)| place.mac)?;
         }
-        Ok(query)
+        Ok(columns.query)
+    }
+}
+
+/// A statement's parameters, column by column.
+struct Columns<'q> {
+    query: Query<'q, Postgres, PgArguments>,
+    size: Size,
+}
+
+impl<'q> Columns<'q> {
+    /// A plain value for a lone row, else an array.
+    fn add<'r, R, T>(&mut self, rows: &'r [R], value: impl Fn(&'r R) -> T) -> Result<()>
+    where
+        T: Type<Postgres> + Encode<'r, Postgres> + PgHasArrayType,
+    {
+        let done = match rows {
+            [one] if self.size == Size::Lone => self.query.try_bind(value(one)),
+            rows => self.query.try_bind(rows.iter().map(value).collect::<Vec<T>>()),
+        };
+        done.map_err(|_| Error::new(ErrorCode::Internal, "a value cannot be sent"))
+    }
+
+    fn number<R>(&mut self, rows: &'q [R], value: impl Fn(&R) -> u64) -> Result<()> {
+        let numbers = rows.iter().map(|row| signed(value(row))).collect::<Result<Vec<i64>>>()?;
+        self.add(&numbers, |number| *number)
+    }
+
+    fn places<R: Placed>(&mut self, rows: &[R]) -> Result<()> {
+        if self.size == Size::Many { self.add(rows, Placed::territory) } else { Ok(()) }
     }
 }
 
@@ -205,30 +245,21 @@ impl<T, U> Placed for (&str, T, U) {
     }
 }
 
-fn places<'q, R: Placed>(
-    query: Query<'q, Postgres, PgArguments>,
-    many: bool,
-    rows: &'q [R],
-) -> Query<'q, Postgres, PgArguments> {
-    if many { query.bind(column(rows, Placed::territory)) } else { query }
-}
-
-fn column<'r, R, T: Type<Postgres> + Encode<'r, Postgres>>(
-    rows: &'r [R],
-    value: impl Fn(&'r R) -> T,
-) -> Vec<T> {
-    rows.iter().map(value).collect()
-}
-
-fn checked<R>(rows: &[R], value: impl Fn(&R) -> Result<i64>) -> Result<Vec<i64>> {
-    rows.iter().map(value).collect()
+/// How much a group writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// One territory, and at most one row of each kind: plain values cost the server less than arrays of one.
+    Lone,
+    /// One territory.
+    One,
+    /// Several territories: then each row names its own.
+    Many,
 }
 
 /// Which kinds of rows a group has.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Several territories: then each row names its own.
-    many: bool,
+    size: Size,
     inserts: bool,
     updates: bool,
     views: bool,
@@ -238,15 +269,16 @@ struct Shape {
 
 impl Shape {
     fn index(self) -> usize {
-        [self.many, self.inserts, self.updates, self.views, self.records, self.entries]
+        [self.inserts, self.updates, self.views, self.records, self.entries]
             .iter()
-            .fold(0, |index, kind| index << 1 | usize::from(*kind))
+            .fold(self.size as usize, |index, kind| index << 1 | usize::from(*kind))
     }
 
     fn text(self) -> String {
-        let (heads, all) = if self.many { (MANY_HEADS, MANY_FIT) } else { (ONE_HEAD, ONE_FITS) };
+        let (heads, all) =
+            if self.size == Size::Many { (MANY_HEADS, MANY_FIT) } else { (ONE_HEAD, ONE_FITS) };
         let mut text =
-            Text { many: self.many, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 8 };
+            Text { size: self.size, all, sql: heads.to_owned(), counts: vec![all.to_owned()], next: 8 };
         if self.inserts {
             let plain = ["bytea", "text", "text", "text", "int8", "int8", "int8"];
             text.insert("o", "orders", &[plain, ["bytea"; 7]].concat());
@@ -290,7 +322,7 @@ const MANY_FIT: &str = "(SELECT count(*) FROM h) = cardinality($1)";
 
 /// A statement in the making.
 struct Text {
-    many: bool,
+    size: Size,
     /// The condition that every head was as expected, and is locked now.
     all: &'static str,
     sql: String,
@@ -301,59 +333,64 @@ struct Text {
 }
 
 impl Text {
-    /// One array a column, the territory's first where there are several; and the first one's number.
-    fn arrays(&mut self, types: &[&str]) -> (usize, String) {
+    /// The rows as a source for FROM, a parameter a column, the territory's first where there are several; and how
+    /// many they are.
+    fn rows(&mut self, types: &[&str]) -> (String, String) {
         let first = self.next;
-        let place: &[&str] = if self.many { &["text"] } else { &[] };
+        let place: &[&str] = if self.size == Size::Many { &["text"] } else { &[] };
+        let array = if self.size == Size::Lone { "" } else { "[]" };
         let kinds = place.iter().chain(types);
-        let list: Vec<String> = kinds.zip(first..).map(|(kind, n)| format!("${n}::{kind}[]")).collect();
+        let list: Vec<String> = kinds.zip(first..).map(|(kind, n)| format!("${n}::{kind}{array}")).collect();
         self.next += list.len();
-        (first, list.join(", "))
+        match self.size {
+            Size::Lone => (format!("(SELECT {})", list.join(", ")), "1".to_owned()),
+            _ => (format!("unnest({})", list.join(", ")), format!("cardinality(${first})")),
+        }
     }
 
     /// The alias of the territory among a row's columns, and the row's territory.
-    const fn own(&self) -> (&'static str, &'static str) {
-        if self.many { ("t, ", "w.t") } else { ("", "$1") }
+    fn own(&self) -> (&'static str, &'static str) {
+        if self.size == Size::Many { ("t, ", "w.t") } else { ("", "$1") }
     }
 
     /// Columns in the order of the table.
     fn insert(&mut self, name: &str, table: &str, types: &[&str]) {
-        let (first, arrays) = self.arrays(types);
-        let place = if self.many { "" } else { "$1::text, " };
+        let (rows, count) = self.rows(types);
+        let place = if self.size == Size::Many { "" } else { "$1::text, " };
         let _ = write!(
             self.sql,
-            ", {name} AS (INSERT INTO medorder.{table} SELECT {place}w.* FROM unnest({arrays}) AS w WHERE {} RETURNING 1)",
+            ", {name} AS (INSERT INTO medorder.{table} SELECT {place}w.* FROM {rows} AS w WHERE {} RETURNING 1)",
             self.all
         );
-        self.counts.push(format!("(SELECT count(*) FROM {name}) = cardinality(${first})"));
+        self.counts.push(format!("(SELECT count(*) FROM {name}) = {count}"));
     }
 
     fn update(&mut self) {
         let mut types = vec!["bytea", "int8", "text", "int8", "int8", "bytea", "bool"];
         types.extend(["bytea"; 5]);
-        let (first, arrays) = self.arrays(&types);
+        let (rows, count) = self.rows(&types);
         let (alias, own) = self.own();
         let field = |n| format!("f{n} = CASE WHEN w.p THEN w.f{n} ELSE o.f{n} END");
         let fields: Vec<String> = (1..=5).map(field).collect();
         let _ = write!(
             self.sql,
             ", u AS (UPDATE medorder.orders o SET status = w.s, version = w.v, updated_at = w.a, seal = w.l, {} \
-             FROM unnest({arrays}) AS w({alias}o, f, s, v, a, l, p, f1, f2, f3, f4, f5) \
+             FROM {rows} AS w({alias}o, f, s, v, a, l, p, f1, f2, f3, f4, f5) \
              WHERE o.territory_id = {own} AND o.order_id = w.o AND o.version = w.f AND o.wrapped IS NOT NULL \
              AND {} RETURNING 1)",
             fields.join(", "),
             self.all
         );
-        self.counts.push(format!("(SELECT count(*) FROM u) = cardinality(${first})"));
+        self.counts.push(format!("(SELECT count(*) FROM u) = {count}"));
     }
 
     /// Nothing of the territory can have changed since the statement's snapshot if its head has not.
     fn view(&mut self) {
-        let (first, arrays) = self.arrays(&["bytea"]);
+        let (rows, count) = self.rows(&["bytea"]);
         let (alias, own) = self.own();
         self.counts.push(format!(
-            "(SELECT count(*) FROM unnest({arrays}) AS w({alias}o) JOIN medorder.orders o \
-             ON o.territory_id = {own} AND o.order_id = w.o WHERE o.wrapped IS NOT NULL) = cardinality(${first})"
+            "(SELECT count(*) FROM {rows} AS w({alias}o) JOIN medorder.orders o \
+             ON o.territory_id = {own} AND o.order_id = w.o WHERE o.wrapped IS NOT NULL) = {count}"
         ));
     }
 }

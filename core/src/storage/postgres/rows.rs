@@ -154,7 +154,7 @@ pub(super) fn entry(row: &PgRow, first: usize) -> Rows<Entry> {
 }
 
 pub(super) const TERRITORY_COLUMNS: &str = "t.territory_id, t.epoch, t.active, t.seq, t.hash, t.at, coalesce((SELECT \
-     max(a.seq) FROM medorder.audit_entries a WHERE a.territory_id = t.territory_id), 0)";
+     max(a.seq) FROM medorder.audit_entries a WHERE a.territory_id = t.territory_id), 0), (SELECT m.generation FROM medorder.meta m)";
 
 pub(super) fn territory(row: &PgRow) -> Rows<TerritoryRow> {
     Ok(TerritoryRow {
@@ -163,6 +163,7 @@ pub(super) fn territory(row: &PgRow) -> Rows<TerritoryRow> {
         active: get(row, 2)?,
         head: head(row, 3)?,
         last_seq: unsigned(row, 6)?,
+        generation: fixed(row, 7)?,
     })
 }
 

@@ -77,7 +77,7 @@ pub(super) fn configure(conn: &Connection, options: &SqliteOptions) -> Result<()
                  PRAGMA wal_autocheckpoint = 8000;
                  PRAGMA journal_size_limit = 67108864;
                  PRAGMA temp_store = MEMORY;
-                 PRAGMA cache_size = -16384;
+                 PRAGMA cache_size = -4096;
                  PRAGMA fullfsync = ON;
                  PRAGMA checkpoint_fullfsync = ON;
                  PRAGMA trusted_schema = OFF;"

@@ -150,7 +150,8 @@ fn word(row: &Row<'_>, column: usize) -> Rows<Cow<'static, str>> {
 }
 
 pub(super) const TERRITORY_COLUMNS: &str = "t.territory_id, t.epoch, t.active, t.seq, t.hash, t.at, \
-     coalesce((SELECT max(a.pk) FROM audit_entries a WHERE a.pk > t.pk << 40 AND a.pk < (t.pk + 1) << 40), 0), t.pk";
+     coalesce((SELECT max(a.pk) FROM audit_entries a WHERE a.pk > t.pk << 40 AND a.pk < (t.pk + 1) << 40), 0), t.pk, \
+     (SELECT m.generation FROM meta m)";
 
 pub(super) fn territory(row: &Row<'_>) -> Rows<TerritoryRow> {
     let last: i64 = row.get(6)?;
@@ -160,6 +161,7 @@ pub(super) fn territory(row: &Row<'_>) -> Rows<TerritoryRow> {
         active: row.get::<_, i64>(2)? != 0,
         head: Head { seq: unsigned(row.get(3)?)?, hash: row.get(4)?, at: row.get(5)? },
         last_seq: unsigned(last & SEQ_MAX)?,
+        generation: row.get(8)?,
     })
 }
 
