@@ -17,9 +17,9 @@ use medorder::{
     BatchItem, BatchMode, CreateOrder, DeleteOrder, ErrorCode, OrderId, OrderService, OrderStatus, Result,
     TestKey, Verdict,
 };
-use medorder_tests::postgres::{RUNTIME, Server};
+use medorder_tests::postgres::{RUNTIME, Server, Setup};
 use medorder_tests::proxy::{Proxy, Way};
-use medorder_tests::raw::RawFile;
+use medorder_tests::raw::{RawEntry, RawFile};
 use medorder_tests::site::Site;
 use medorder_tests::{change, id, request, root};
 
@@ -60,6 +60,8 @@ struct Bench {
     calls: u64,
     /// What each request must have left: the changes of each of its orders.
     promised: BTreeMap<String, Promise>,
+    /// A call of unknown outcome, the same under its key again, and what both together must have left.
+    pairs: Vec<(String, String, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +86,7 @@ impl Bench {
         options.patience = patience;
         let service = OrderService::builder(&site.url, TestKey::new()).postgres(options);
         let service = runtime.block_on(service.open()).unwrap().blocking();
-        Self { site, proxy, service, calls: 0, promised: BTreeMap::new() }
+        Self { site, proxy, service, calls: 0, promised: BTreeMap::new(), pairs: Vec::new() }
     }
 
     fn session(&self, call: &str) -> BlockingSession {
@@ -166,10 +168,13 @@ impl Bench {
             (Kind::View, Ok(())) => {}
             (_, Ok(())) => {
                 let whole = if kind == Kind::Batch { 3 } else { 1 };
-                self.promised.insert(again, Promise::Either(whole));
+                self.promised.insert(again.clone(), Promise::Either(whole));
+                self.pairs.push((call.to_owned(), again, whole));
             }
-            // It had landed.
-            (Kind::Delete, Err(error)) if error.code() == ErrorCode::OrderNotFound => {}
+            (Kind::Delete, Err(error)) if error.code() == ErrorCode::OrderNotFound => {
+                // It had landed.
+                self.promised.insert(call.to_owned(), Promise::All(1));
+            }
             (_, Err(error)) => panic!("{what}: and then {error}"),
         }
     }
@@ -193,6 +198,12 @@ impl Bench {
                     tally.landed += usize::from(done > 0 && unknown.contains(call));
                 }
             }
+        }
+        for (call, again, whole) in &self.pairs {
+            // The second one may have left a view instead: what it was answered was made by the first.
+            let of = |entry: &&RawEntry| entry.is_change() && [call, again].contains(&&entry.request);
+            let changes = raw.entries.iter().filter(of).count();
+            assert_eq!(changes, *whole, "{call} and then {again}");
         }
         let service = self.site.open();
         assert_eq!(service.admin(root()).verify_audit().unwrap().verdict, Verdict::Intact);
@@ -264,4 +275,61 @@ fn a_transaction_whose_wire_is_cut_and_mended_is_done_once() {
 fn a_call_whose_wire_stays_cut_is_settled_by_its_key() {
     let bench = Bench::new("", Duration::from_millis(60));
     campaign("cut for good", bench, setting("MEDORDER_CUT_STEP", 211), true);
+}
+
+/// The wire stays open and the server works on, but no answer comes: a network that swallows. The call takes as long
+/// as an answer is waited for, and then knows what became of it.
+#[test]
+fn a_call_whose_answer_is_swallowed_is_looked_up() {
+    // As long as an answer is waited for, so that the look is the one that there always is.
+    for patience in [10, 30] {
+        let mut bench = Bench::new("", Duration::from_secs(patience));
+        let (warm, call) = (bench.name(), bench.name());
+        bench.session(&warm).create_order(request()).unwrap();
+        bench.proxy.mute();
+        bench.session(&call).create_order(request().idempotency_key(&call)).unwrap();
+        bench.promised.insert(call, Promise::All(1));
+        bench.judge(&mut Tally::default(), &[]);
+    }
+}
+
+/// The primary has the commit on its disk, the standby that it must wait for does not exist, and the connection that
+/// waited is ended: the look on a new one finds the commit, and may not say so either.
+#[test]
+fn what_a_standby_has_not_confirmed_is_not_acknowledged() {
+    let server = Server::start(&Setup::new());
+    let north = ["north".to_owned()];
+    let site =
+        Site::postgres(&server, &north, |database| database.url_at(database.port, RUNTIME, "&listen=off"));
+    let database = site.database();
+    let mut options = PostgresOptions::default();
+    options.patience = Duration::from_secs(3);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = OrderService::builder(&site.url, TestKey::new()).postgres(options);
+    let service = runtime.block_on(service.open()).unwrap().blocking();
+    let create = |key: &str| {
+        let session = service.session(root(), id("north"));
+        session.create_order(request().idempotency_key(key)).map_err(|error| error.code())
+    };
+    create("before").unwrap();
+    let set = |value: &str| {
+        let _ = database.rows(&format!("ALTER SYSTEM SET synchronous_standby_names = '{value}'"));
+        let _ = database.rows("SELECT pg_reload_conf()");
+        database.wait_for("SHOW synchronous_standby_names", value);
+    };
+    set("nobody");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| create("waits"));
+        let waits = "wait_event = 'SyncRep'";
+        let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{RUNTIME}' AND {waits}");
+        database.wait_for(&count, "1");
+        assert_eq!(database.cut(waits), 1);
+        assert_eq!(waiting.join().unwrap().map(drop), Err(ErrorCode::OutcomeUnknown));
+    });
+    set("");
+    let made = create("waits").unwrap().id;
+    assert_eq!(service.session(root(), id("north")).order_by_key(&id("waits")).unwrap().id, made);
+    service.close().unwrap();
+    let created = site.raw().entries.iter().filter(|entry| entry.action == "create").count();
+    assert_eq!(created, 2, "the key found what the first call had left");
 }

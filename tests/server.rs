@@ -198,6 +198,34 @@ async fn a_second_init_leaves_the_first() {
 }
 
 #[tokio::test]
+async fn an_init_that_asks_for_another_shape_is_refused() {
+    let plain = made(Server::shared(), &PostgresInit::new(RUNTIME)).await;
+    let parted = made(Server::shared(), &PostgresInit::new(RUNTIME).partitions(4)).await;
+    let init = async |database: &Database, settings: PostgresInit| {
+        postgres::init(&database.url(OWNER), &settings, &initial(1)).await.map_err(|error| error.code())
+    };
+    let ask = || PostgresInit::new(RUNTIME);
+    for refused in [
+        init(&plain, ask().partitions(4)).await,
+        init(&plain, ask().row_security(false)).await,
+        init(&parted, ask().partitions(8)).await,
+    ] {
+        assert_eq!(refused, Err(ErrorCode::SchemaUnsupported));
+    }
+    assert_eq!(init(&parted, ask().partitions(4)).await, Ok(()));
+    assert_eq!(init(&parted, ask()).await, Ok(()), "grants for one more role need not say it again");
+}
+
+#[tokio::test]
+async fn a_pooler_is_no_place_to_listen() {
+    let database = made(Server::shared(), &PostgresInit::new(RUNTIME)).await;
+    let mut options = PostgresOptions::default();
+    options.listen_url = Some(database.url_at(database.port, RUNTIME, "&pooler=transaction"));
+    let refused = PostgresStorage::connect(&database.url(RUNTIME), options).await.map(drop);
+    assert_eq!(refused.map_err(|error| error.code()), Err(ErrorCode::StorageUnavailable));
+}
+
+#[tokio::test]
 async fn four_inits_at_once_end_with_one_birth() {
     for partitions in [0, 2] {
         let database = Server::shared().database();

@@ -191,6 +191,9 @@ pub(crate) fn commits() -> Vec<Act> {
         }),
         Act::new("commit update", 20, 1, |d| d.done(vec![d.update("big", id(d.stored(0)), false)])),
         Act::new("commit update of phi", 20, 1, |d| d.done(vec![d.update("big", id(d.stored(1)), true)])),
+        Act::new("commit two updates", 20, 2, |d| {
+            d.done(vec![d.update("big", id(d.stored(5)), false), d.update("big", id(d.stored(6)), true)])
+        }),
         Act::new("commit view", 20, 1, |d| d.done(vec![d.view_of(0, 1)])),
         Act::new("commit views of a page", 200, 1, |d| d.done(vec![d.view_of(0, 50)])),
         Act::new("commit entry", 20, 1, |d| d.done(vec![d.unit("big", vec![], vec![draft("audit")])])),
@@ -211,6 +214,16 @@ pub(crate) fn commits() -> Vec<Act> {
         }
     }));
     acts
+}
+
+/// What a new database sees before it holds anything: every kind of statement, each with several rows.
+pub(crate) fn firsts() -> Vec<Act> {
+    vec![Act::new("first orders", 100, 6, |d| {
+        let made = d.done(vec![d.create("big", 1), d.create("big", 2)]);
+        let [one, two] = [1, 2].map(|k| id(1_000_000 + d.turn * 10 + k));
+        let changed = d.done(vec![d.update("big", one, false), d.update("big", two, true)]);
+        made + changed + 2 * d.done(vec![d.view("big", &[one, two])])
+    })]
 }
 
 /// Everything else that is written: under the heads' locks.

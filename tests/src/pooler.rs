@@ -52,7 +52,7 @@ impl Pooler {
             "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = users.txt\n\
              pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 500\n\
-             ignore_startup_parameters = extra_float_digits\nlogfile = pgbouncer.log\n"
+             logfile = pgbouncer.log\n"
         );
         put(&folder, "pgbouncer.ini", settings.as_bytes());
         put(&folder, "users.txt", format!("\"{OWNER}\" \"\"\n\"{RUNTIME}\" \"\"\n").as_bytes());

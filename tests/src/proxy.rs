@@ -42,6 +42,8 @@ struct Plan {
     stays_dead: bool,
     cuts: u64,
     ends: Vec<TcpStream>,
+    /// One for each connection so far: set, and no answer comes through any more.
+    mutes: Vec<Arc<AtomicBool>>,
 }
 
 impl Proxy {
@@ -103,6 +105,13 @@ impl Proxy {
         plan.end();
     }
 
+    /// Swallows every answer of the server on the connections there are now, which stay open; new ones are whole.
+    pub fn mute(&self) {
+        for mute in &self.wire.plan().mutes {
+            mute.store(true, Ordering::SeqCst);
+        }
+    }
+
     /// Lets new connections through again.
     pub fn heal(&self) {
         self.wire.plan().dead = false;
@@ -158,13 +167,15 @@ impl Wire {
         let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
         let copy = |stream: &TcpStream| stream.try_clone().expect("a second handle");
         plan.ends.extend([copy(&client), copy(&server)]);
+        let mute = Arc::new(AtomicBool::new(false));
+        plan.mutes.push(Arc::clone(&mute));
         for (way, from, to) in [(Way::Up, copy(&client), copy(&server)), (Way::Down, server, client)] {
-            let wire = Arc::clone(self);
-            std::thread::spawn(move || wire.copy(way, from, to));
+            let (wire, mute) = (Arc::clone(self), Arc::clone(&mute));
+            std::thread::spawn(move || wire.copy(way, from, to, &mute));
         }
     }
 
-    fn copy(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
+    fn copy(&self, way: Way, mut from: TcpStream, mut to: TcpStream, mute: &AtomicBool) {
         let mut buffer = [0; 64 * 1024];
         loop {
             let read = match from.read(&mut buffer) {
@@ -173,6 +184,9 @@ impl Wire {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
+            if way == Way::Down && mute.load(Ordering::SeqCst) {
+                continue;
+            }
             let (allowed, cut) = self.allow(way, read);
             let sent = to.write_all(&buffer[..allowed]);
             self.counter(way).fetch_add(allowed as u64, Ordering::SeqCst);

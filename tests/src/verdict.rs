@@ -77,6 +77,10 @@ impl Testimony {
                     let event = Event { order: crate::id(order), version, status: status.to_owned() };
                     self.feeds.entry((who.to_owned(), territory.to_owned())).or_default().push(event);
                 }
+                // One that sees nothing is compared too.
+                ["follows", territory] => {
+                    self.feeds.entry((who.to_owned(), territory.to_owned())).or_default();
+                }
                 ["feed-error", _, code] => *self.breaks.entry(code.to_owned()).or_default() += 1,
                 _ => return false,
             },

@@ -122,7 +122,10 @@ fn follow_feed(service: &BlockingService, territory: &str, since: &str, stop: &A
     'subscribe: loop {
         let session = service.session(root(), id(territory));
         let mut feed = match session.subscribe(None, Some(&since)) {
-            Ok(feed) => feed,
+            Ok(feed) => {
+                say(&format!("follows {territory}"));
+                feed
+            }
             Err(error) => {
                 say(&format!("feed-error {territory} {}", code(&error)));
                 std::thread::sleep(Duration::from_millis(100));

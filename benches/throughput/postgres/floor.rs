@@ -25,8 +25,8 @@ const CHUNK: usize = 1_000;
 /// Connections that read for 64 callers. More than the cores can serve only adds switches.
 const READERS: u32 = 8;
 
-/// What a connection says first: the territories it may see.
-const NAMED: &str = "SELECT set_config('medorder.t', 'north', false)";
+/// What a connection says first: the territories it may see, and that a plan is good for all values.
+const NAMED: &str = "SELECT set_config('medorder.t', 'north', false), set_config('plan_cache_mode', 'force_generic_plan', false)";
 
 pub(crate) struct Floor {
     url: String,

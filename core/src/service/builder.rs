@@ -162,7 +162,7 @@ impl Builder {
             keyring,
             storage,
             directory: self.directory,
-            relationships: Cache::builder().time_to_live(ttl).max_capacity(100_000).build(),
+            relationships: Cache::builder().time_to_live(ttl).max_capacity(10_000).build(),
             territories: Cache::builder().time_to_live(ttl).max_capacity(10_000).build(),
             anchor: self.anchor,
             policy: self.policy,

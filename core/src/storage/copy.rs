@@ -1,4 +1,6 @@
-//! Every row of one engine into another, as it is: ciphertext, chain and keys stay what they were.
+//! Every row of one engine into another, as it is: ciphertext, chain and keys stay what they were. Of the
+//! checkpoints the newest of each chain goes along; the others stay with
+//! whoever keeps them.
 
 use super::{EntryQuery, Linker, Outcome, RelationshipQuery, Storage, TerritoryRow, Unit, Write};
 use crate::audit::{Entry, EntryDraft, Head};

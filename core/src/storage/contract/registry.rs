@@ -4,9 +4,17 @@ use super::bench::{Bench, chain, draft, key, pair, place};
 use crate::storage::{Meta, Outcome, Relationship, RelationshipQuery, Unit, Write};
 
 pub(super) fn meta_is_what_it_was_born_with(bench: &Bench) {
-    assert_eq!(bench.read(bench.engine.meta()), Meta { generation: super::generation(), format: 1 });
+    // Every head row tells it too, of the same moment.
+    let expect = |generation| {
+        assert_eq!(bench.read(bench.engine.meta()), Meta { generation, format: 1 });
+        let north = bench.read(bench.engine.territory(&chain("north")));
+        assert_eq!(north.map(|row| row.generation), Some(generation));
+        let all = bench.read(bench.engine.territories());
+        assert!(all.len() > 1 && all.iter().all(|row| row.generation == generation));
+    };
+    expect(super::generation());
     bench.done(bench.with("", Write::Generation([8; 16])));
-    assert_eq!(bench.read(bench.engine.meta()), Meta { generation: [8; 16], format: 1 });
+    expect([8; 16]);
 }
 
 pub(super) fn keys_are_sorted_and_by_chain(bench: &Bench) {

@@ -38,34 +38,26 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(url: &str, options: &PostgresOptions) -> Result<Self> {
-        let mut asked = parse(url)?;
-        let listen = match (&options.listen_url, asked.listen && !asked.pooled) {
-            (Some(url), _) => Some(parse(url)?.connect),
-            (None, true) => Some(asked.connect.clone()),
-            (None, false) => None,
+        let asked = parse(url)?;
+        let listen = match &options.listen_url {
+            Some(url) => {
+                let other = parse(url)?;
+                if other.pooled {
+                    return Err(unavailable("listen_url leads to a pooler, which cannot carry LISTEN"));
+                }
+                Some(direct(other.connect))
+            }
+            None => (asked.listen && !asked.pooled).then(|| direct(asked.connect.clone())),
         };
-        if asked.pooled {
-            // Statements of a name would be looked for on whichever connection comes next.
-            asked.connect = asked.connect.statement_cache_capacity(0);
+        let connect = if asked.pooled {
+            // Statements of a name would be looked for on whichever connection comes next; and a pooler refuses
+            // the settings it does not know, of which this is the driver's.
+            asked.connect.statement_cache_capacity(0).extra_float_digits(None)
         } else {
-            asked.connect = asked.connect.options([
-                ("search_path", "pg_catalog"),
-                ("lock_timeout", "2000"),
-                // Every statement here has one good plan, whatever its values: the server would plan anew each time,
-                // which costs more than to run it.
-                ("plan_cache_mode", "force_generic_plan"),
-                // A cancelled wait for a synchronous standby would look like a commit.
-                ("statement_timeout", "0"),
-                // A machine that died in a transaction must not keep its territories' locks for hours.
-                ("idle_in_transaction_session_timeout", "10000"),
-                ("tcp_keepalives_idle", "10"),
-                ("tcp_keepalives_interval", "5"),
-                ("tcp_keepalives_count", "3"),
-                ("tcp_user_timeout", "20000"),
-            ]);
-        }
+            direct(asked.connect)
+        };
         Ok(Self {
-            options: asked.connect,
+            options: connect,
             listen,
             pooled: asked.pooled,
             connections: options.connections.max(1),
@@ -171,6 +163,25 @@ struct Parsed {
     listen: bool,
 }
 
+/// What a connection to the server itself, without a pooler between, is opened with.
+fn direct(connect: PgConnectOptions) -> PgConnectOptions {
+    connect.options([
+        ("search_path", "pg_catalog"),
+        ("lock_timeout", "2000"),
+        // Statements find their rows by key, so the plan without the values is as good as one for them; the server
+        // would make a new one each time, which costs more than to run it.
+        ("plan_cache_mode", "force_generic_plan"),
+        // A cancelled wait for a synchronous standby would look like a commit.
+        ("statement_timeout", "0"),
+        // A machine that died in a transaction must not keep its territories' locks for hours.
+        ("idle_in_transaction_session_timeout", "10000"),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "20000"),
+    ])
+}
+
 fn parse(url: &str) -> Result<Parsed> {
     let bad = |_| unavailable("the url of the database is malformed");
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -212,7 +223,7 @@ async fn connect(options: &PgConnectOptions) -> Rows<PgConnection> {
 }
 
 /// Makes schema, grants and first keys in one transaction, with the owner's URL. A schema that exists is left as
-/// it is, but for the grants; the loser of a race finds the winner's.
+/// it is, but for the grants, and refused if it has other partitions than those asked for; the loser of a race finds the winner's.
 pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<()> {
     let role = quoted(&settings.role)?;
     let mut conn = connect(&parse(url)?.connect).await?;
@@ -247,6 +258,21 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
     if exists(conn).await? {
         if format(conn).await? != Some(FORMAT) {
             return Err(unsupported("the medorder schema is of another format"));
+        }
+        let kept = conn
+            .fetch_one(
+                "SELECT c.relrowsecurity, (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = c.oid) \
+                 FROM pg_class c WHERE c.oid = 'medorder.orders'::regclass",
+            )
+            .await
+            .map_err(Trouble::from)?;
+        let (walled, parts) = (get::<bool>(&kept, 0)?, get::<i64>(&kept, 1)?);
+        if (settings.partitions > 0 && i64::from(settings.partitions) != parts)
+            || (!settings.row_security && walled)
+        {
+            return Err(unsupported(
+                "the medorder schema is there already, with other partitions or with row-level security",
+            ));
         }
     } else {
         let (partition, parts) = match settings.partitions {

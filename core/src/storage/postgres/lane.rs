@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -23,14 +23,20 @@ pub(super) struct Lane {
     pub(super) conn: PgConnection,
     pooled: bool,
     scope: Option<Scope>,
+    planned: Instant,
 }
+
+/// How long a statement's plan is kept: one that was made for an empty table walks through it once it is full, and
+/// the server plans anew only after its statistics have changed, a minute later or more.
+const PLANNED: Duration = Duration::from_secs(10);
 
 /// A piece of work on a connection that may be done again on another one.
 pub(super) type Work<T> = Box<dyn for<'c> Fn(&'c mut Lane) -> BoxFuture<'c, Rows<T>> + Send + Sync>;
 
 impl Lane {
     pub(super) async fn open(settings: &Settings) -> Rows<Self> {
-        Ok(Self { conn: settings.connect().await?, pooled: settings.pooled, scope: None })
+        let conn = settings.connect().await?;
+        Ok(Self { conn, pooled: settings.pooled, scope: None, planned: Instant::now() })
     }
 
     /// A statement; behind a pooler it has no name, since the next one may find another connection.
@@ -65,19 +71,25 @@ impl Lane {
         if !self.pooled {
             self.see(scope).await?;
         }
-        limited(async { Ok(self.conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?) }).await?;
-        if self.pooled {
+        let pooled = self.pooled.then(|| {
             self.query(
                 "SELECT set_config('medorder.t', $1, true), set_config('lock_timeout', '2s', true), \
                  set_config('search_path', 'pg_catalog', true), \
+                 set_config('idle_in_transaction_session_timeout', '10s', true), \
                  CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN '' \
                      ELSE set_config('synchronous_commit', 'on', true) END",
             )
             .bind(scope.to_owned())
-            .execute(&mut self.conn)
-            .await?;
-        }
-        Ok(())
+        });
+        let conn = &mut self.conn;
+        limited(async {
+            conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+            if let Some(settings) = pooled {
+                settings.execute(conn).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// One statement may commit by itself, unless a pooler could hand it to a connection that sees other rows.
@@ -90,16 +102,19 @@ impl Lane {
         limited(async { Ok(self.conn.execute(how).await.map(|_| ())?) }).await
     }
 
-    /// Sends the scope if the connection has another one.
+    /// Sends the scope if the connection has another one; drops plans that are old.
     pub(super) async fn see(&mut self, scope: &str) -> Rows<()> {
+        if self.planned.elapsed() > PLANNED {
+            limited(async { Ok(self.conn.execute("DISCARD PLANS").await?) }).await?;
+            self.planned = Instant::now();
+        }
         if self.sees(scope) {
             return Ok(());
         }
         self.scope = None;
-        self.query("SELECT set_config('medorder.t', $1, false)")
-            .bind(scope.to_owned())
-            .execute(&mut self.conn)
-            .await?;
+        let query = self.query("SELECT set_config('medorder.t', $1, false)").bind(scope.to_owned());
+        let conn = &mut self.conn;
+        limited(async { Ok(query.execute(conn).await?) }).await?;
         self.scope = Some(scope.to_owned());
         Ok(())
     }
@@ -152,12 +167,19 @@ impl Drop for Local {
     }
 }
 
-/// A connection that gives no answer for so long is taken for lost: the network may have swallowed it.
-const STALLED: Duration = Duration::from_secs(30);
+/// A connection that gives no answer for so long is taken for lost: the network may have swallowed it. Well
+/// below the patience of a commit, which has to look on another connection what became of it.
+pub(super) const STALLED: Duration = Duration::from_secs(10);
+/// The same for a statement that may walk through a whole territory.
+pub(super) const WALKING: Duration = Duration::from_secs(600);
 
 /// Waits for the server, but not for ever.
 pub(super) async fn limited<T>(answer: impl Future<Output = Rows<T>>) -> Rows<T> {
-    timeout(STALLED, answer).await.unwrap_or(Err(Trouble::Lost))
+    within(STALLED, answer).await
+}
+
+pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = Rows<T>>) -> Rows<T> {
+    timeout(limit, answer).await.unwrap_or(Err(Trouble::Lost))
 }
 
 /// True where a thread may wait by driving a reactor of its own.
@@ -174,7 +196,7 @@ pub(super) async fn again<T>(
 ) -> Rows<T> {
     for _ in 0..2 {
         if let Some(open) = lane {
-            match limited(open.within(scope, work)).await {
+            match open.within(scope, work).await {
                 Err(Trouble::Lost) => *lane = None,
                 done => return done,
             }
@@ -182,7 +204,7 @@ pub(super) async fn again<T>(
         *lane = Some(Lane::open(settings).await?);
     }
     match lane {
-        Some(open) => limited(open.within(scope, work)).await,
+        Some(open) => open.within(scope, work).await,
         None => Err(Trouble::Lost),
     }
 }

@@ -34,7 +34,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Chain, OrderFilter, OrderId, TerritoryId};
 use crate::storage::{
     BoxFuture, EntryQuery, EventPage, IdempotencyRecord, Initial, KeyRow, Linker, Meta, NotNow, OrderRow,
-    Outcome, Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, blocks,
+    Outcome, Relationship, RelationshipQuery, Storage, TerritoryRow, Unit, WrappedKey, Write, blocks,
 };
 
 /// Makes the schema with the owner's url, or brings the runtime role's grants up to date. `initial` counts only if
@@ -207,16 +207,22 @@ impl Shared {
     ) -> Result<Vec<Outcome>> {
         self.live()?;
         let open = writer.as_mut().ok_or_else(closed)?;
-        let outcomes = open.commit(&self.settings, self.patience, units, linker)?;
-        let done = |(unit, outcome): (&Unit, &Outcome)| {
-            matches!(outcome, Outcome::Done { .. }).then(|| unit.drafts.iter().any(is_event))
-        };
-        let mut events = units.iter().zip(&outcomes).filter_map(done).peekable();
-        if events.peek().is_some() {
+        let outcomes = open.commit(&self.settings, self.patience, units, linker).inspect_err(|error| {
+            if error.code() == ErrorCode::OutcomeUnknown {
+                // Some of it may stand there.
+                self.tick();
+            }
+        })?;
+        let done =
+            || units.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Done { .. }));
+        if done().next().is_some() {
             self.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        // A subscriber has nothing to look for after views and denials alone.
+        if done().any(|(unit, _)| unit.writes.iter().any(|write| !matches!(write, Write::Present(_)))) {
             self.tick();
         }
-        if events.any(|event| event) {
+        if done().any(|(unit, _)| unit.drafts.iter().any(is_event)) {
             self.news.tell();
         }
         Ok(outcomes)
@@ -438,7 +444,7 @@ impl PostgresStorage {
         shared.closed.store(true, Ordering::Release);
         shared.room.close();
         shared.tick();
-        shared.news.tell();
+        shared.news.end();
         drop((writer, shared.lanes.clear(), shared.locals.clear()));
     }
 }

@@ -1,11 +1,12 @@
 //! Telling other processes of commits, and hearing of theirs. Both are hints: whoever waits also looks by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
@@ -31,16 +32,32 @@ pub(super) struct News {
     heard: AtomicU64,
     /// Names this process, so that it does not listen to itself.
     own: String,
+    /// Ends the task that waits for messages.
+    listener: OnceLock<AbortHandle>,
 }
 
 impl News {
     pub(super) fn new(own: String) -> Self {
-        Self { committed: Notify::new(), listening: AtomicBool::new(false), heard: AtomicU64::new(0), own }
+        Self {
+            committed: Notify::new(),
+            listening: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            own,
+            listener: OnceLock::new(),
+        }
     }
 
     /// Others should hear of a commit.
     pub(super) fn tell(&self) {
         self.committed.notify_one();
+    }
+
+    /// The storage is closed.
+    pub(super) fn end(&self) {
+        self.committed.notify_one();
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
+        }
     }
 }
 
@@ -49,7 +66,9 @@ pub(super) fn start(shared: &Arc<Shared>) {
     let settings = &shared.settings;
     if let (Some(options), Some(direct)) = (settings.listen.clone(), settings.listening()) {
         let (weak, pool) = (Arc::downgrade(shared), PgPoolOptions::new().max_connections(1));
-        shared.spawn(listen(weak, pool.connect_lazy_with(options)));
+        let listening = shared.handle.spawn(listen(weak, pool.connect_lazy_with(options)));
+        // Nobody starts twice.
+        let _ = shared.news.listener.set(listening.abort_handle());
         // Not through a pooler: outside a transaction it could hand the statement to another client's connection.
         shared.spawn(notify(Arc::downgrade(shared), direct));
     }

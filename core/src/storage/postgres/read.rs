@@ -1,11 +1,12 @@
 //! Reads: one statement each, so one snapshot each.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::lane::{Lane, Work};
+use super::lane::{Lane, STALLED, WALKING, Work, within};
 use super::rows::{self, ENTRY_COLUMNS, ORDER_COLUMNS, Rows, TERRITORY_COLUMNS, Trouble, get};
 use crate::audit::Entry;
 use crate::model::{OrderFilter, OrderId};
@@ -31,6 +32,7 @@ pub(super) enum Value {
 pub(super) struct Statement {
     text: Text,
     values: Vec<Value>,
+    limit: Duration,
 }
 
 enum Text {
@@ -41,7 +43,12 @@ enum Text {
 
 impl Statement {
     fn fixed(text: &'static str, values: Vec<Value>) -> Self {
-        Self { text: Text::Fixed(text), values }
+        Self { text: Text::Fixed(text), values, limit: STALLED }
+    }
+
+    /// One whose work grows with the territory.
+    fn walking(self) -> Self {
+        Self { limit: WALKING, ..self }
     }
 
     async fn rows(&self, lane: &mut Lane) -> Rows<Vec<PgRow>> {
@@ -57,7 +64,8 @@ impl Statement {
                 Value::Int(int) => query.bind(int),
             };
         }
-        Ok(query.fetch_all(&mut lane.conn).await?)
+        let conn = &mut lane.conn;
+        within(self.limit, async { Ok(query.fetch_all(conn).await?) }).await
     }
 
     /// What `take` makes of the rows.
@@ -142,6 +150,7 @@ pub(super) fn order_exists(id: OrderId) -> Work<bool> {
 
 pub(super) fn order_count(territory: &str) -> Work<u64> {
     Statement::fixed("SELECT count(*) FROM medorder.orders WHERE territory_id = $1", vec![text(territory)])
+        .walking()
         .must(|row| rows::unsigned(row, 0))
 }
 
@@ -222,6 +231,7 @@ pub(super) fn strays() -> Work<bool> {
              WHERE c.relnamespace = 'medorder'::regnamespace)",
         vec![],
     )
+    .walking()
     .must(|row| get(row, 0))
 }
 
@@ -236,6 +246,7 @@ pub(super) fn wraps_other_than(
          AND wrapped IS NOT NULL AND substr(wrapped, 3, 4) <> $3 ORDER BY order_id LIMIT $4",
         vec![text(territory), from(after), Value::Bytes(version.to_be_bytes().to_vec()), int(limit)],
     )
+    .walking()
     .all(|row| Ok((rows::order_id(row, 0)?, get(row, 1)?)))
 }
 
@@ -454,7 +465,8 @@ impl Made {
     }
 
     fn statement(self) -> Statement {
-        Statement { text: Text::Made(self.text.into()), values: self.values }
+        // With a filter nobody can say how much there is to walk.
+        Statement { text: Text::Made(self.text.into()), values: self.values, limit: WALKING }
     }
 }
 

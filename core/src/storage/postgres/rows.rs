@@ -31,7 +31,9 @@ impl From<sqlx::Error> for Trouble {
                 // A server that stops may say so after it has committed; class 08 is the connection's own.
                 // What a system or a proxy says of its own trouble tells nothing of ours.
                 Some(code)
-                    if ["57P", "08", "58", "XX000", "40003"].iter().any(|start| code.starts_with(start)) =>
+                    if ["57P", "08", "58", "XX000", "40003", "25P03", "25P04"]
+                        .iter()
+                        .any(|start| code.starts_with(start)) =>
                 {
                     Self::Lost
                 }

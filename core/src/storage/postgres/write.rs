@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::Settings;
 use super::group::{Group, Step};
-use super::lane::{Lane, Local};
+use super::lane::{Lane, Local, STALLED};
 use super::locked::{self, Known};
 use super::rows::{Trouble, foreign};
 use crate::audit::Head;
@@ -16,6 +16,8 @@ use crate::storage::{Linker, Outcome, Unit, Write};
 
 /// How many commits a territory goes under its lock directly after another process wrote it too.
 const CONTENDED: u32 = 16;
+/// What a commit whose connection fell silent is given for a try on another one, at least.
+const LOOK: Duration = Duration::from_secs(5);
 /// A connection names at most this many territories, so that it need not say them anew for each group.
 const SCOPE: usize = 64;
 
@@ -141,10 +143,12 @@ async fn until(
     units: &[Unit],
     linker: &dyn Linker,
 ) -> Result<Vec<Outcome>, Failure> {
-    let deadline = Instant::now() + patience;
+    let mut deadline = Instant::now() + patience;
     let mut doubts = Vec::new();
+    let mut looked = false;
     let mut pause = Duration::ZERO;
     loop {
+        let begun = Instant::now();
         let failure = match open(settings, lane).await {
             Ok(lane) => match once(lane, heads, units, linker, &doubts).await {
                 Ok(outcomes) => return Ok(outcomes),
@@ -161,6 +165,12 @@ async fn until(
             Failure::Lost(doubt) => {
                 *lane = None;
                 doubts.extend(doubt);
+                if over && !looked && begun.elapsed() >= STALLED {
+                    // The silence of one connection has used the time up; another one may tell at once.
+                    looked = true;
+                    deadline = Instant::now() + LOOK;
+                    continue;
+                }
                 if over {
                     return Err(Failure::Lost(doubts.pop()));
                 }
