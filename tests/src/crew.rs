@@ -126,6 +126,7 @@ impl<'a> Crew<'a> {
         let raw = self.site.raw();
         // A process that was killed did not read to the end, a follower was started again.
         let figures = self.testimony.judge(&raw, self.plan.allowed);
+        assert!(figures.feeds > 0, "{title}: some reader read to the end");
         let service = self.site.open();
         let report = service.admin(root()).verify_audit().expect("verification runs");
         assert_eq!(report.verdict, Verdict::Intact, "{title}: {report:?}");

@@ -36,6 +36,7 @@ const ONCE: &[(&str, &str)] = &[
     ("group", "builds its own engines"),
     ("isolation", "is about PostgreSQL"),
     ("locks", "is about the file's locks"),
+    ("moving", "is about a file on its way to a server"),
     ("plans", "reads the plans of both engines"),
     ("processes", "is about processes on one file"),
     ("restore", "puts copies of the file back"),
