@@ -44,8 +44,9 @@ fn what_is_written_meanwhile_is_not_lost_in_silence() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let admin = source.service().admin(root());
     let settings = PostgresInit::new(RUNTIME);
+    let (owner, url) = (database.url(OWNER), database.url(RUNTIME));
     let mut first = true;
-    let moved = admin.move_to_postgres(&database.url(OWNER), &settings, &database.url(RUNTIME), move |_| {
+    let moved = admin.move_to_postgres(&owner, &settings, &url, move |_| {
         if std::mem::take(&mut first) {
             tell.send(()).unwrap();
             wait.recv().unwrap();
