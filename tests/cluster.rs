@@ -10,12 +10,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use medorder::storage::postgres::PostgresOptions;
+use medorder::{OrderService, TestKey};
+use medorder_tests::child::Worker;
 use medorder_tests::crew::{Crew, Plan};
 use medorder_tests::pooler::Pooler;
 use medorder_tests::postgres::{RUNTIME, Server, Setup};
 use medorder_tests::site::Site;
 use medorder_tests::verdict::Figures;
-use medorder_tests::{id, root};
+use medorder_tests::{id, request, root};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 
@@ -250,4 +253,52 @@ fn below(random: &mut u64, bound: u64) -> u64 {
     *random ^= *random >> 7;
     *random ^= *random << 17;
     *random % bound
+}
+
+#[test]
+fn the_child_of_a_fork_leaves_the_connections_of_postgres_alone() {
+    let north = ["north".to_owned()];
+    let site = Site::postgres(Server::shared(), &north, |database| database.url(RUNTIME));
+    let mut service = Worker::start(WORKER, ["ask"]);
+    service.must(&format!("open {} B", site.url));
+    service.must("create north");
+    service.must("subscribe north start");
+    assert_eq!(service.must("fork"), ["0"], "calls that did not answer CLOSED");
+    // The child dropped what it had, and said nothing on the parent's connections.
+    service.must("create north");
+    service.must("next 0");
+    service.must("next 0");
+    assert_eq!(service.must("verify"), ["intact"]);
+    service.must("close");
+    assert_eq!(site.raw().orders.len(), 2);
+}
+
+const LISTENERS: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+
+#[test]
+fn behind_a_pooler_a_listener_of_its_own_hears() {
+    let north = ["north".to_owned()];
+    let pooler = Pooler::before(Server::shared().port(), 4);
+    let site = Site::postgres(Server::shared(), &north, |database| {
+        database.url_at(pooler.port(), RUNTIME, "&pooler=transaction")
+    });
+    let database = site.database();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let open = || {
+        let mut options = PostgresOptions::default();
+        options.listen_url = Some(database.url(RUNTIME));
+        let builder = OrderService::builder(&site.url, TestKey::new()).postgres(options);
+        runtime.block_on(builder.open()).unwrap().blocking()
+    };
+    let (here, there) = (open(), open());
+    database.wait_for(LISTENERS, "2");
+    let mut feed = here.session(root(), id("north")).subscribe(None, None).unwrap();
+    let made = there.session(root(), id("north")).create_order(request()).unwrap();
+    let heard = feed.next_within(Duration::from_secs(20)).unwrap().expect("an event");
+    assert_eq!(heard.order_id, made.id);
+    // Both ends are let go of, the listeners too.
+    here.close().unwrap();
+    there.close().unwrap();
+    database.wait_for(LISTENERS, "0");
 }
