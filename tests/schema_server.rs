@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use medorder::{ErrorCode, OrderService, OrderStatus, TestKey, Verdict};
+use medorder::{DeleteOrder, ErrorCode, OrderService, OrderStatus, TerritoryId, TestKey, Verdict};
 use medorder_tests::engine::database;
 use medorder_tests::postgres::{Database, RUNTIME};
 use medorder_tests::{change, id, request, root};
@@ -84,6 +84,58 @@ async fn a_planted_trigger_or_rule_is_tampering_and_swallows_nothing_acknowledge
                 Err(error) => assert_eq!(error.code(), ErrorCode::IntegrityViolation, "{sql}"),
             }
         }
+    }
+}
+
+/// What administrators do: a write that was swallowed is an error, and what the answer says is there.
+#[tokio::test]
+async fn no_act_is_acknowledged_that_a_trigger_has_swallowed() {
+    for when in [
+        "BEFORE UPDATE ON medorder.orders",
+        "BEFORE INSERT ON medorder.keys",
+        "BEFORE UPDATE ON medorder.keys",
+        "BEFORE INSERT ON medorder.relationships",
+        "BEFORE DELETE ON medorder.relationships",
+        "BEFORE INSERT ON medorder.checkpoints",
+        "BEFORE UPDATE ON medorder.territories",
+        "BEFORE UPDATE ON medorder.meta",
+        "BEFORE INSERT ON medorder.territories",
+    ] {
+        let (database, service) = furnished().await;
+        let (north, admin) = (id::<TerritoryId>("north"), service.admin(root()));
+        let session = service.session(root(), north.clone());
+        let order = session.create_order(request()).await.unwrap().id;
+        let _ = database.rows(&trigger(when, "RETURN NULL;"));
+
+        let deleted = session.delete_order(order, DeleteOrder::new("entered in error")).await;
+        let bare = database.cell("SELECT count(*) FILTER (WHERE wrapped IS NULL) FROM medorder.orders");
+        assert_eq!(bare, u64::from(deleted.is_ok()).to_string(), "{when}: {deleted:?}");
+
+        let related = admin.register_relationship(&north, &id("p-2"), &id("npi-2")).await;
+        let parted = admin.unregister_relationship(&north, &id("p-1"), &id("npi-1")).await;
+        let pairs = 1 + u64::from(related.is_ok()) - u64::from(parted.is_ok());
+        assert_eq!(count(&database, "relationships"), pairs, "{when}: {related:?} {parted:?}");
+
+        let registered = admin.register_territory(&id("south")).await;
+        let there = count(&database, "territories WHERE territory_id = 'south' AND active");
+        assert_eq!(there, u64::from(registered.is_ok()), "{when}: {registered:?}");
+
+        let checked = admin.checkpoint().await;
+        if checked.is_ok() {
+            assert!(count(&database, "checkpoints") >= 2, "{when}: {checked:?}");
+        }
+
+        let rotated = admin.rotate_keys(&north, |_| {}).await;
+        let newest = database
+            .cell("SELECT max(version) FROM medorder.keys WHERE purpose = 'data' AND territory_id = 'north'");
+        assert!(rotated.is_err() || newest == "2", "{when}: {rotated:?}");
+
+        let before =
+            database.cell("SELECT string_agg(encode(blob, 'hex'), ' ' ORDER BY blob) FROM medorder.keys");
+        let changed = admin.change_root(TestKey::with_root([9; 32]), |_| {}).await;
+        let after =
+            database.cell("SELECT string_agg(encode(blob, 'hex'), ' ' ORDER BY blob) FROM medorder.keys");
+        assert_eq!(before != after, changed.is_ok(), "{when}: {changed:?}");
     }
 }
 

@@ -196,7 +196,7 @@ impl Admin {
         }
 
         let total = storage.order_count(territory).await?;
-        let (mut rewrapped, mut after, mut damaged) = (0, None, None);
+        let (mut rewrapped, mut after, mut damaged, mut passes) = (0, None, None, 0);
         loop {
             let page = storage.wraps_other_than(territory, now.key.version(), after, REWRAP).await?;
             let Some((last, _)) = page.last() else {
@@ -204,6 +204,11 @@ impl Admin {
                 // whoever wraps under an older key has an older epoch.
                 if after.is_none() || damaged.is_some() {
                     break;
+                }
+                // Each pass leaves what was changed under it at most, so many can't be needed: somebody undoes them.
+                passes += 1;
+                if passes > ROUNDS {
+                    return Err(integrity());
                 }
                 after = None;
                 continue;
@@ -222,6 +227,7 @@ impl Admin {
             let count = unit.writes.len() as u64;
             match self.core.commit(self.inline, unit, &now.audit).await? {
                 Outcome::Done { .. } => rewrapped += count,
+                Outcome::Refused => return Err(integrity()),
                 _ => {
                     now = session.refresh().await?;
                     after = None;

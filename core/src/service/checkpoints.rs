@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Core;
 use super::callback::DEADLINE;
+use super::{Core, integrity};
 use crate::audit::chain::{genesis, verify_link};
 use crate::audit::{Checkpoint, Head, checkpoint};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Chain;
-use crate::storage::{EntryQuery, TerritoryRow, Unit, Write};
+use crate::storage::{EntryQuery, Outcome, TerritoryRow, Unit, Write};
 
 impl Core {
     /// Signs every chain's head, after checking all of them.
@@ -125,7 +125,10 @@ impl Core {
         let mut unit = Unit::new(row.chain, row.epoch);
         unit.writes.push(Write::Checkpoint { seq: row.head.seq, note: note.to_owned() });
         // The copy in the database is for convenience: one lost to a newer epoch is not worth a failure.
-        self.commit(false, unit, &keys).await.map(|_| ())
+        match self.commit(false, unit, &keys).await? {
+            Outcome::Refused => Err(integrity()),
+            _ => Ok(()),
+        }
     }
 
     async fn ask<T: Send + 'static>(&self, call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

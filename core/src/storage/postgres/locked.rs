@@ -8,12 +8,13 @@ use sqlx::postgres::{PgQueryResult, PgRow};
 
 use super::group::{Group, Step};
 use super::lane::{Lane, limited};
+use super::read::RELATED;
 use super::rows::{self, Trouble, get, signed};
 use super::write::{Doubt, Failure, Heads};
 use crate::audit::Head;
 use crate::error::Result;
 use crate::model::{Chain, OrderId};
-use crate::storage::{IdempotencyRecord, KeyRow, Linker, Outcome, Unit, Write};
+use crate::storage::{IdempotencyRecord, KeyRow, Linker, Outcome, Relationship, Unit, Write};
 
 /// A head row, as this process knows it.
 #[derive(Clone)]
@@ -366,7 +367,7 @@ impl Desk<'_> {
             Write::Key(key) => {
                 let query = self.lane.query("INSERT INTO medorder.keys VALUES ($1, $2, $3, $4)");
                 let query = query.bind(&key.purpose).bind(&key.territory).bind(i64::from(key.version));
-                query.bind(&key.blob).execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                one_row(query.bind(&key.blob).execute(&mut self.lane.conn).await)?;
             }
             Write::ReplaceKeys { new, .. } => {
                 for key in new {
@@ -396,6 +397,7 @@ impl Desk<'_> {
                     .query("INSERT INTO medorder.relationships VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
                 let query = query.bind(territory).bind(&one.patient_id).bind(&one.provider_id);
                 query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                self.expect_related(territory, one, true).await?;
             }
             Write::RemoveRelationship(one) => {
                 let query = self.lane.query(
@@ -405,6 +407,7 @@ impl Desk<'_> {
                 let query = query.bind(territory).bind(&one.patient_id).bind(&one.provider_id);
                 let done = query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
                 self.row(&unit.chain)?.epoch += u64::from(done.rows_affected() > 0);
+                self.expect_related(territory, one, false).await?;
             }
             Write::Checkpoint { seq, note } => {
                 let query = self.lane.query(
@@ -412,12 +415,24 @@ impl Desk<'_> {
                      ON CONFLICT (territory_id, seq) DO UPDATE SET note = excluded.note",
                 );
                 let query = query.bind(territory).bind(signed(*seq)?).bind(note);
-                query.execute(&mut self.lane.conn).await.map_err(Trouble::from)?;
+                one_row(query.execute(&mut self.lane.conn).await)?;
             }
             // Judged by their unit's checks, or written by a statement of their own.
             Write::Present(_) | Write::Rewrap { .. } => {}
         }
         Ok(())
+    }
+
+    /// Both kinds of write may rightly find nothing to do, so what they leave is looked at.
+    async fn expect_related(
+        &mut self,
+        territory: &str,
+        one: &Relationship,
+        there: bool,
+    ) -> Result<(), Failure> {
+        let query = self.lane.query(RELATED).bind(territory).bind(&one.patient_id).bind(&one.provider_id);
+        let row = query.fetch_one(&mut self.lane.conn).await.map_err(Trouble::from)?;
+        if get::<bool>(&row, 0)? == there { Ok(()) } else { Err(Failure::Refused) }
     }
 
     fn row(&mut self, chain: &Chain) -> Result<&mut Row, Failure> {

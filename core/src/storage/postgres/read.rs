@@ -19,6 +19,9 @@ use crate::storage::{
 pub(super) const ALL_KEYS: &str = "SELECT purpose, territory_id, version, blob FROM medorder.keys \
      ORDER BY purpose, territory_id, version";
 
+pub(super) const RELATED: &str = "SELECT EXISTS (SELECT 1 FROM medorder.relationships \
+     WHERE territory_id = $1 AND patient_id = $2 AND provider_id = $3)";
+
 /// A value of a statement's parameter.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -389,12 +392,8 @@ pub(super) fn events(
 }
 
 pub(super) fn relationship(territory: &str, one: &Relationship) -> Work<bool> {
-    Statement::fixed(
-        "SELECT EXISTS (SELECT 1 FROM medorder.relationships \
-         WHERE territory_id = $1 AND patient_id = $2 AND provider_id = $3)",
-        vec![text(territory), text(&one.patient_id), text(&one.provider_id)],
-    )
-    .must(|row| get(row, 0))
+    Statement::fixed(RELATED, vec![text(territory), text(&one.patient_id), text(&one.provider_id)])
+        .must(|row| get(row, 0))
 }
 
 pub(super) fn relationships(
