@@ -96,7 +96,7 @@ fn a_line_that_is_no_order_is_named_without_its_values() {
 fn an_import_that_was_killed_goes_on_and_doubles_nothing() {
     let place = Place::furnished();
     let real = std::fs::read_to_string(ORDERS).unwrap();
-    let copies = (0..10).map(|n| real.replace(r#""source_id":""#, &format!(r#""source_id":"{n}-"#)));
+    let copies = (0..20).map(|n| real.replace(r#""source_id":""#, &format!(r#""source_id":"{n}-"#)));
     std::fs::write(place.path("many.ndjson"), copies.collect::<String>()).unwrap();
     let arguments = ["import", "many.ndjson", "--db", "orders.db", "--key-file", "root.key"];
     let mut child = place.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
@@ -112,10 +112,10 @@ fn an_import_that_was_killed_goes_on_and_doubles_nothing() {
     let answer = place.plain(&arguments).is(0);
     let numbers: Vec<u64> = answer.out.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers[0] > 0 && numbers[1] > 0, "{}", answer.out);
-    assert_eq!(numbers[0] + numbers[1], 6_000, "{}", answer.out);
+    assert_eq!(numbers[0] + numbers[1], 12_000, "{}", answer.out);
     let answer = place.on("orders.db", &["verify-audit"]).is(0);
     let orders = |line: &str| line.strip_suffix(" orders")?.rsplit(' ').next()?.parse::<u64>().ok();
-    assert_eq!(answer.out.lines().filter_map(orders).sum::<u64>(), 6_000);
+    assert_eq!(answer.out.lines().filter_map(orders).sum::<u64>(), 12_000);
 }
 
 #[test]
