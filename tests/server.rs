@@ -9,7 +9,7 @@ use std::time::Duration;
 use medorder::audit::{Entry, EntryDraft, Head};
 use medorder::storage::postgres::{self, PostgresInit, PostgresOptions, PostgresStorage};
 use medorder::storage::{Initial, KeyRow, Linker, Outcome, Storage, Unit, Write};
-use medorder::{Chain, Error, ErrorCode, Result, TerritoryId};
+use medorder::{Chain, Error, ErrorCode, OrderService, Result, TerritoryId, TestKey};
 use medorder_tests::id;
 use medorder_tests::postgres::{Database, OWNER, RUNTIME, Server, Setup};
 
@@ -90,13 +90,15 @@ async fn without_sslmode_certificate_and_name_are_checked() {
         format!("postgres://{RUNTIME}@{host}:{}/{}?listen=off{more}", server.port(), database.name)
     };
     let root = |authority: &Authority| format!("&sslrootcert={}", authority.root());
-    for (what, url) in [
-        ("another authority", url("localhost", &root(&other))),
-        ("no authority that is known", url("localhost", "")),
-        ("another name", url("127.0.0.1", &root(&ours))),
+    for (what, url, says) in [
+        ("another authority", url("localhost", &root(&other)), "not from an authority that is trusted here"),
+        ("no authority that is known", url("localhost", ""), "not from an authority that is trusted here"),
+        ("another name", url("127.0.0.1", &root(&ours)), "not for the host of the url"),
+        ("no file", url("localhost", "&sslrootcert=/nowhere.crt"), "a file or socket that the url names"),
     ] {
         let error = refused(&url).await;
         assert_eq!(error.code(), ErrorCode::StorageUnavailable, "{what}");
+        assert!(error.to_string().contains(says), "{what}: {error}");
     }
     let signed_in = format!("connection authorized: user={RUNTIME}");
     assert!(!server.log().contains(&signed_in), "who was refused said no name");
@@ -133,7 +135,51 @@ async fn nothing_is_said_in_plain() {
     // A real server that has no TLS.
     let database = made(Server::shared(), &PostgresInit::new(RUNTIME)).await;
     let url = format!("postgres://{RUNTIME}@localhost:{}/{}", database.port, database.name);
-    assert_eq!(refused(&url).await.code(), ErrorCode::StorageUnavailable);
+    let error = refused(&url).await;
+    assert_eq!(error.code(), ErrorCode::StorageUnavailable);
+    assert!(error.to_string().contains("offers no TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn who_cannot_sign_in_is_told_why() {
+    let database = made(Server::shared(), &PostgresInit::new(RUNTIME)).await;
+    let free =
+        TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+    let at = |role: &str, place: &str| format!("postgres://{role}@{place}?sslmode=disable");
+    let here = format!("127.0.0.1:{}", database.port);
+    for (url, code, says) in [
+        (
+            at(RUNTIME, &format!("127.0.0.1:{free}/orders")),
+            ErrorCode::StorageUnavailable,
+            "no server listens",
+        ),
+        (at(RUNTIME, &format!("{here}/nowhere")), ErrorCode::StorageUnavailable, "no such database"),
+        (at("nobody", &format!("{here}/{}", database.name)), ErrorCode::StorageUnavailable, "role"),
+        (
+            at(RUNTIME, "no-such-host.invalid/orders"),
+            ErrorCode::StorageUnavailable,
+            "host of the url is not known",
+        ),
+        (format!("{}&retries=3", database.url(RUNTIME)), ErrorCode::ValidationError, "known are sslmode"),
+        (format!("postgres://{here}:x/orders"), ErrorCode::ValidationError, "malformed"),
+    ] {
+        let error = refused(&url).await;
+        assert_eq!(error.code(), code, "{url}: {error}");
+        assert!(error.to_string().contains(says), "{url}: {error}");
+        assert!(!error.to_string().contains(&here), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_init_with_another_key_says_so() {
+    let database = Server::shared().database();
+    let init = async |key: TestKey| {
+        let builder = OrderService::builder(database.url(OWNER), key);
+        builder.init(&PostgresInit::new(RUNTIME)).await.map_err(|error| error.code())
+    };
+    assert_eq!(init(TestKey::new()).await, Ok(()));
+    assert_eq!(init(TestKey::with_root([9; 32])).await, Err(ErrorCode::KeyMismatch));
+    assert_eq!(init(TestKey::new()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -222,7 +268,7 @@ async fn a_pooler_is_no_place_to_listen() {
     let mut options = PostgresOptions::default();
     options.listen_url = Some(database.url_at(database.port, RUNTIME, "&pooler=transaction"));
     let refused = PostgresStorage::connect(&database.url(RUNTIME), options).await.map(drop);
-    assert_eq!(refused.map_err(|error| error.code()), Err(ErrorCode::StorageUnavailable));
+    assert_eq!(refused.map_err(|error| error.code()), Err(ErrorCode::ValidationError));
 }
 
 #[tokio::test]

@@ -189,7 +189,8 @@ impl Builder {
         match self.place()? {
             Place::Postgres(url) => {
                 let initial = self.first(&Background::default()).await?;
-                postgres::init(&url, settings, &initial).await
+                let keys = postgres::make(&url, settings, &initial).await?;
+                Keyring::check_row(&keys, &self.keys, &Background::default()).await
             }
             Place::File(_) => Err(Error::new(
                 ErrorCode::SchemaUnsupported,

@@ -83,8 +83,13 @@ impl OrderService {
     /// Opens the database at `url` (`sqlite://PATH` or a bare path, taken literally) with default settings,
     /// and makes it if it is missing.
     ///
+    /// With the feature `postgres` also `postgres://ROLE@HOST/DATABASE`, as the runtime role; nothing is made there,
+    /// [`Builder::init`] does that. TLS with certificate and name is asked for unless the url says `sslmode=`; a private
+    /// authority is `sslrootcert=FILE`. Passwords come from `PGPASSWORD` or `.pgpass`. Behind pgbouncer
+    /// `pooler=transaction`, and `Builder::postgres` with a `listen_url` for prompt events.
+    ///
     /// # Errors
-    /// `STORAGE_UNAVAILABLE`, `SCHEMA_UNSUPPORTED` (not a medorder database, or a newer one; it is left
+    /// `VALIDATION_ERROR` for a url that is none, `STORAGE_UNAVAILABLE`, `SCHEMA_UNSUPPORTED` (not a medorder database, or a newer one; it is left
     /// untouched), `KEY_MISMATCH` (before any row is read), `KEY_UNAVAILABLE`.
     pub async fn open(url: impl AsRef<Path>, keys: impl KeyProvider) -> Result<Self> {
         Self::builder(url, keys).open().await

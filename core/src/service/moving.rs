@@ -27,6 +27,9 @@ impl Admin {
         mut progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<u64> {
         self.permit_all(Permission::KeysManage, Action::Backup).await?;
+        // Both urls, before anything is made: a schema without its rows is in the way of the next try.
+        postgres::reach(owner_url).await?;
+        postgres::reach(url).await?;
         self.system_act(Action::Backup, "postgres", Vec::new()).await?;
         let source = Arc::clone(&self.core.storage);
         let generation = source.meta().await?.generation;

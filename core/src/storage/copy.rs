@@ -23,11 +23,13 @@ pub async fn copy(
 ) -> Result<u64> {
     let unborn = |what| Error::new(ErrorCode::ValidationError, what);
     if from.meta().await?.generation != to.meta().await?.generation {
-        return Err(unborn("the target was not made from this database (`init` with it as the model)"));
+        return Err(unborn(
+            "the target holds a schema that this move has not made; move into an empty database",
+        ));
     }
     let heads = to.territories().await?;
     if heads.iter().any(|row| row.chain != Chain::System || row.head.seq > 0) {
-        return Err(unborn("the target is not empty"));
+        return Err(unborn("the target holds data already; move into an empty database, and once only"));
     }
     let mut done = 0;
     let (before, keys) = (from.territories().await?, from.all_keys().await?);

@@ -42,7 +42,8 @@ pub(crate) async fn move_to(database: &Database, owner: &str, to: &str, schema: 
     let closed = service.close().await;
     let report = report?;
     closed?;
-    say!("moved {count} orders and entries to {}; retire {}", shown(url), shown(&database.db));
+    say!("moved {count} orders and entries to {}", shown(url));
+    say!("move {} away now: what is written there from now on is in no other place", shown(&database.db));
     print_report(&report);
     Ok(report.verdict.exit_code())
 }

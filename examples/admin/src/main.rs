@@ -69,7 +69,7 @@ async fn run(command: Command) -> Result<u8> {
         }
         Command::Init { database, schema } => {
             connect::init(&database, &schema).await?;
-            say!("made {}", shown(&database.db));
+            say!("ready: {}", shown(&database.db));
         }
         Command::Register { database, what } => register::register(&database, &what).await?,
         Command::Import { database, territory, file } => {

@@ -20,7 +20,7 @@ fn a_file_moves_to_a_server_and_goes_on_there() {
         !moved.out.contains("sslmode") && !moved.out.contains(RUNTIME),
         "a url is shown without its secrets"
     );
-    place.on("orders.db", &moving).is(1).says("VALIDATION_ERROR: the target is not empty");
+    place.on("orders.db", &moving).is(1).says("VALIDATION_ERROR: the target holds data already");
     place
         .on(&runtime, &["verify-audit", "--checkpoint", "notes.txt"])
         .is(0)
@@ -44,15 +44,15 @@ fn only_an_owner_makes_a_schema_and_only_the_runtime_role_uses_it() {
     place.on(&runtime, &["verify-audit"]).is(1).says("SCHEMA_UNSUPPORTED: ").says("an owner makes it with");
     place.on(&owner, &["init"]).is(1).says("role required");
     place.on("orders.db", &["init", "--role", RUNTIME]).is(1).says("role not_allowed");
-    place.on(&runtime, &["init", "--role", RUNTIME]).is(1).says("STORAGE_UNAVAILABLE: the runtime role must");
+    place.on(&runtime, &["init", "--role", RUNTIME]).is(1).says("STORAGE_UNAVAILABLE: the runtime role");
     place
         .on(&owner, &["init", "--role", "nobody-here"])
         .is(1)
-        .says("STORAGE_UNAVAILABLE: the runtime role must");
+        .says("STORAGE_UNAVAILABLE: the runtime role");
     place
         .on(&owner, &["init", "--role", RUNTIME, "--partitions", "4"])
         .is(0)
-        .says("made postgres://127.0.0.1");
+        .says("ready: postgres://127.0.0.1");
     place.on(&owner, &["init", "--role", RUNTIME]).is(0);
     place.on(&owner, &["verify-audit"]).is(1).says("row-level security does not hold this role");
     place.on(&runtime, &["register", "--from-ndjson", ORDERS]).is(0);

@@ -7,11 +7,12 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use tokio::time::timeout;
 
-use super::rows::{Rows, Trouble, get};
+use super::read::ALL_KEYS;
+use super::rows::{self, Rows, Trouble, get};
 use super::{PostgresInit, PostgresOptions};
 use crate::audit::Head;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::Initial;
+use crate::storage::{Initial, KeyRow};
 
 const INIT: &str = include_str!("../../../migrations/postgres/0001_init.sql");
 const ROW_SECURITY: &str = include_str!("../../../migrations/postgres/row_security.sql");
@@ -43,7 +44,7 @@ impl Settings {
             Some(url) => {
                 let other = parse(url)?;
                 if other.pooled {
-                    return Err(unavailable("listen_url leads to a pooler, which cannot carry LISTEN"));
+                    return Err(wrong("listen_url leads to a pooler, which cannot carry LISTEN"));
                 }
                 Some(direct(other.connect))
             }
@@ -183,7 +184,7 @@ fn direct(connect: PgConnectOptions) -> PgConnectOptions {
 }
 
 fn parse(url: &str) -> Result<Parsed> {
-    let bad = |_| unavailable("the url of the database is malformed");
+    let bad = |_| wrong("the url of the database is malformed");
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let (mut pooled, mut listen, mut has_mode) = (false, true, false);
     let mut theirs = Vec::new();
@@ -193,10 +194,16 @@ fn parse(url: &str) -> Result<Parsed> {
             ("pooler", "none") | ("listen", "on") => {}
             ("listen", "off") => listen = false,
             ("pooler" | "listen", _) => {
-                return Err(unavailable("the url of the database has an option that is not known"));
+                return Err(wrong(
+                    "the url of the database has an option that is not known; known are sslmode, sslrootcert, sslcert, \
+                     sslkey, host, hostaddr, port, dbname, user, password, application_name, options, pooler and listen",
+                ));
             }
             (name, _) if !THEIRS.contains(&name) && !name.starts_with("options[") => {
-                return Err(unavailable("the url of the database has an option that is not known"));
+                return Err(wrong(
+                    "the url of the database has an option that is not known; known are sslmode, sslrootcert, sslcert, \
+                     sslkey, host, hostaddr, port, dbname, user, password, application_name, options, pooler and listen",
+                ));
             }
             (name, _) => {
                 has_mode |= matches!(name, "sslmode" | "ssl-mode");
@@ -217,14 +224,55 @@ fn parse(url: &str) -> Result<Parsed> {
 
 async fn connect(options: &PgConnectOptions) -> Rows<PgConnection> {
     match timeout(CONNECT, PgConnection::connect_with(options)).await {
-        Ok(connected) => Ok(connected?),
-        Err(_) => Err(Trouble::Lost),
+        Ok(connected) => connected.map_err(|error| Trouble::Away(why(&error))),
+        Err(_) => Err(Trouble::Away("the database server does not answer")),
+    }
+}
+
+/// Looks whether somebody can sign in at `url`.
+pub(super) async fn reach(url: &str) -> Result<()> {
+    let conn = connect(&parse(url)?.connect).await?;
+    // It was only a look.
+    let _ = conn.close().await;
+    Ok(())
+}
+
+/// Why no connection can be made, in words of ours: those of drivers and servers may quote the url.
+fn why(error: &sqlx::Error) -> &'static str {
+    if let sqlx::Error::Database(error) = error {
+        return match error.code().as_deref() {
+            Some("28P01") => {
+                "the server refuses the password of the url's role (PGPASSWORD, or a line in .pgpass)"
+            }
+            Some("28000") => "the server does not know the url's role, or does not let it in (pg_hba.conf)",
+            Some("3D000") => "the server has no such database (createdb)",
+            Some("53300") => "the server has no connection left (max_connections)",
+            _ => "the server refuses the connection",
+        };
+    }
+    let text = format!("{error:?}");
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["does not support TLS", "not support SSL", "server does not support"]) {
+        "the server offers no TLS, and the url asks for it (sslmode=disable where the network is trusted)"
+    } else if has(&["NotValidForName"]) {
+        "the server's certificate is not for the host of the url"
+    } else if has(&["InvalidCertificate", "UnknownIssuer"]) {
+        "the server's certificate is not from an authority that is trusted here (sslrootcert=FILE)"
+    } else if has(&["lookup address", "Name or service", "nodename nor servname"]) {
+        "the host of the url is not known"
+    } else if has(&["NotFound", "PermissionDenied"]) {
+        "a file or socket that the url names cannot be read (sslrootcert, sslcert, sslkey, host)"
+    } else if has(&["ConnectionRefused"]) {
+        "no server listens at the host and port of the url"
+    } else {
+        "the database server cannot be reached"
     }
 }
 
 /// Makes schema, grants and first keys in one transaction, with the owner's URL. A schema that exists is left as
-/// it is, but for the grants, and refused if it has other partitions than those asked for; the loser of a race finds the winner's.
-pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<()> {
+/// it is, but for the grants, and refused if it has other partitions than those asked for; the
+/// loser of a race finds the winner's. Answers the keys that stand there then.
+pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<Vec<KeyRow>> {
     let role = quoted(&settings.role)?;
     let mut conn = connect(&parse(url)?.connect).await?;
     let made = make(&mut conn, settings, &role, initial).await;
@@ -236,19 +284,26 @@ pub(super) async fn init(url: &str, settings: &PostgresInit, initial: &Initial) 
     made
 }
 
-async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, initial: &Initial) -> Result<()> {
+async fn make(
+    conn: &mut PgConnection,
+    settings: &PostgresInit,
+    role: &str,
+    initial: &Initial,
+) -> Result<Vec<KeyRow>> {
     let run = |sql: String| sqlx::raw_sql(AssertSqlSafe(sql));
-    let known: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1 AND NOT rolsuper \
-         AND NOT rolbypassrls AND rolname <> current_user)",
-    )
-    .bind(&settings.role)
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(Trouble::from)?;
-    if !known {
+    let known = sqlx::query(
+        "SELECT rolsuper OR rolbypassrls, rolname = current_user FROM pg_roles WHERE rolname = $1",
+    );
+    let known = known.bind(&settings.role).fetch_optional(&mut *conn).await.map_err(Trouble::from)?;
+    let Some(known) = known else {
+        return Err(unavailable("the runtime role does not exist (CREATE ROLE .. LOGIN)"));
+    };
+    if get::<bool>(&known, 1)? {
+        return Err(unavailable("the runtime role is the one of this url, which must be the owner's"));
+    }
+    if get::<bool>(&known, 0)? {
         return Err(unavailable(
-            "the runtime role must exist, be another one than the owner, and be no superuser (CREATE ROLE .. LOGIN)",
+            "the runtime role is a superuser or bypasses row-level security; take another one",
         ));
     }
     let begin = "BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL client_min_messages = warning; \
@@ -267,12 +322,13 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
             .await
             .map_err(Trouble::from)?;
         let (walled, parts) = (get::<bool>(&kept, 0)?, get::<i64>(&kept, 1)?);
-        if (settings.partitions > 0 && i64::from(settings.partitions) != parts)
-            || (!settings.row_security && walled)
-        {
-            return Err(unsupported(
-                "the medorder schema is there already, with other partitions or with row-level security",
-            ));
+        if settings.partitions > 0 && i64::from(settings.partitions) != parts {
+            return Err(unsupported(format!(
+                "the medorder schema has {parts} partitions, fixed when it was made"
+            )));
+        }
+        if !settings.row_security && walled {
+            return Err(unsupported("the medorder schema has row-level security, fixed when it was made"));
         }
     } else {
         let (partition, parts) = match settings.partitions {
@@ -292,8 +348,10 @@ async fn make(conn: &mut PgConnection, settings: &PostgresInit, role: &str, init
         fill(conn, initial).await?;
     }
     run(GRANTS.replace("{role}", role)).execute(&mut *conn).await.map_err(Trouble::from)?;
+    let keys = conn.fetch_all(ALL_KEYS).await.map_err(Trouble::from)?;
+    let keys = keys.iter().map(rows::key).collect::<Rows<Vec<_>>>()?;
     conn.execute("DROP TABLE medorder.making; COMMIT").await.map_err(Trouble::from)?;
-    Ok(())
+    Ok(keys)
 }
 
 /// Begins; two that create the schema at once meet in the catalog, and the second tries again.
@@ -392,7 +450,11 @@ fn unavailable(what: &'static str) -> Error {
     Error::new(ErrorCode::StorageUnavailable, what)
 }
 
-fn unsupported(what: &'static str) -> Error {
+fn wrong(what: &'static str) -> Error {
+    Error::new(ErrorCode::ValidationError, what)
+}
+
+fn unsupported(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorCode::SchemaUnsupported, what)
 }
 

@@ -44,9 +44,25 @@ use crate::storage::{
 /// `STORAGE_UNAVAILABLE` if the server can't be reached or refuses, or the role is none that may be used;
 /// `SCHEMA_UNSUPPORTED` if there is a schema of another format, which is left untouched.
 pub async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<()> {
+    make(url, settings, initial).await.map(drop)
+}
+
+/// As [`init`]; answers the keys that stand there then.
+pub(crate) async fn make(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<Vec<KeyRow>> {
     let (url, settings, initial) = (url.to_owned(), settings.clone(), initial.clone());
+    apart(async move { connect::init(&url, &settings, &initial).await }).await
+}
+
+/// Looks whether somebody can sign in at `url`.
+pub(crate) async fn reach(url: &str) -> Result<()> {
+    let url = url.to_owned();
+    apart(async move { connect::reach(&url).await }).await
+}
+
+/// Runs `work` on a runtime of its own, since the caller may have another one or none.
+async fn apart<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let runtime = own_runtime()?;
-    let done = runtime.spawn(async move { connect::init(&url, &settings, &initial).await }).await;
+    let done = runtime.spawn(work).await;
     runtime.shutdown_background();
     done.unwrap_or_else(|_| Err(Error::new(ErrorCode::Internal, "making the schema panicked")))
 }

@@ -18,6 +18,8 @@ pub(super) enum Trouble {
     Lost,
     /// A row that this library did not write, or a table that is not as it made it.
     Foreign,
+    /// No connection can be made, and why; nothing was sent.
+    Away(&'static str),
     /// The server does not wait for its disk.
     NoFsync,
 }
@@ -62,6 +64,7 @@ impl From<Trouble> for Error {
                 ErrorCode::StorageUnavailable,
                 "the server runs with fsync=off, or does not say, and could lose commits",
             ),
+            Trouble::Away(why) => Self::new(ErrorCode::StorageUnavailable, why),
             Trouble::Lost => {
                 Self::new(ErrorCode::StorageUnavailable, "the database server cannot be reached")
             }

@@ -62,7 +62,7 @@ pub(super) enum Failure {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Lost => Self::Lost(None),
+            Trouble::Lost | Trouble::Away(_) => Self::Lost(None),
             Trouble::Foreign => Self::Refused,
             Trouble::NoFsync => Self::Nothing(Trouble::NoFsync.into()),
             Trouble::Refused(state) => match &*state {
