@@ -41,9 +41,21 @@ struct Plan {
     /// Whether the wire stays dead once it was cut.
     stays_dead: bool,
     cuts: u64,
-    ends: Vec<TcpStream>,
-    /// One for each connection so far: set, and no answer comes through any more.
-    mutes: Vec<Arc<AtomicBool>>,
+    lines: Vec<Line>,
+}
+
+/// A connection, seen from outside.
+struct Line {
+    ends: [TcpStream; 2],
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// No answer comes through any more.
+    mute: AtomicBool,
+    /// One of its ends is gone.
+    over: AtomicBool,
 }
 
 impl Proxy {
@@ -107,8 +119,8 @@ impl Proxy {
 
     /// Swallows every answer of the server on the connections there are now, which stay open; new ones are whole.
     pub fn mute(&self) {
-        for mute in &self.wire.plan().mutes {
-            mute.store(true, Ordering::SeqCst);
+        for line in &self.wire.plan().lines {
+            line.state.mute.store(true, Ordering::SeqCst);
         }
     }
 
@@ -166,16 +178,17 @@ impl Wire {
         };
         let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
         let copy = |stream: &TcpStream| stream.try_clone().expect("a second handle");
-        plan.ends.extend([copy(&client), copy(&server)]);
-        let mute = Arc::new(AtomicBool::new(false));
-        plan.mutes.push(Arc::clone(&mute));
+        let state = Arc::<State>::default();
+        // A campaign cuts thousands, and each would keep its two handles.
+        plan.lines.retain(|line| !line.state.over.load(Ordering::SeqCst));
+        plan.lines.push(Line { ends: [copy(&client), copy(&server)], state: Arc::clone(&state) });
         for (way, from, to) in [(Way::Up, copy(&client), copy(&server)), (Way::Down, server, client)] {
-            let (wire, mute) = (Arc::clone(self), Arc::clone(&mute));
-            std::thread::spawn(move || wire.copy(way, from, to, &mute));
+            let (wire, state) = (Arc::clone(self), Arc::clone(&state));
+            std::thread::spawn(move || wire.copy(way, from, to, &state));
         }
     }
 
-    fn copy(&self, way: Way, mut from: TcpStream, mut to: TcpStream, mute: &AtomicBool) {
+    fn copy(&self, way: Way, mut from: TcpStream, mut to: TcpStream, state: &State) {
         let mut buffer = [0; 64 * 1024];
         loop {
             let read = match from.read(&mut buffer) {
@@ -184,7 +197,7 @@ impl Wire {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
-            if way == Way::Down && mute.load(Ordering::SeqCst) {
+            if way == Way::Down && state.mute.load(Ordering::SeqCst) {
                 continue;
             }
             let (allowed, cut) = self.allow(way, read);
@@ -196,6 +209,7 @@ impl Wire {
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
+        state.over.store(true, Ordering::SeqCst);
     }
 
     /// How many of `read` bytes may pass, and whether the connection ends there.
@@ -222,7 +236,7 @@ impl Wire {
 
 impl Plan {
     fn end(&mut self) {
-        for end in self.ends.drain(..) {
+        for end in self.lines.drain(..).flat_map(|line| line.ends) {
             if end.shutdown(Shutdown::Both).is_ok() {
                 self.cuts += 1;
             }

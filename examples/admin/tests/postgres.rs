@@ -45,10 +45,7 @@ fn only_an_owner_makes_a_schema_and_only_the_runtime_role_uses_it() {
     place.on(&owner, &["init"]).is(1).says("role required");
     place.on("orders.db", &["init", "--role", RUNTIME]).is(1).says("role not_allowed");
     place.on(&runtime, &["init", "--role", RUNTIME]).is(1).says("STORAGE_UNAVAILABLE: the runtime role");
-    place
-        .on(&owner, &["init", "--role", "nobody-here"])
-        .is(1)
-        .says("STORAGE_UNAVAILABLE: the runtime role");
+    place.on(&owner, &["init", "--role", "nobody-here"]).is(1).says("STORAGE_UNAVAILABLE: the runtime role");
     place
         .on(&owner, &["init", "--role", RUNTIME, "--partitions", "4"])
         .is(0)
