@@ -180,9 +180,9 @@ impl Builder {
     /// one, only the role's grants are brought up to date.
     ///
     /// # Errors
-    /// `STORAGE_UNAVAILABLE` if the server can't be reached or the role is none that may be used;
-    /// `SCHEMA_UNSUPPORTED` if the url is not PostgreSQL's or the schema is of another format; `KEY_MISMATCH`,
-    /// `KEY_UNAVAILABLE`.
+    /// `VALIDATION_ERROR` if the url is malformed; `STORAGE_UNAVAILABLE` if the server can't be reached or the role is none that may be used;
+    /// `SCHEMA_UNSUPPORTED` if the url is not PostgreSQL's or the schema is of another format; `KEY_MISMATCH` if
+    /// the schema that is there has another root key; `KEY_UNAVAILABLE`.
     #[cfg(feature = "postgres")]
     pub async fn init(self, settings: &PostgresInit) -> Result<()> {
         super::callback::refuse_inside()?;

@@ -482,7 +482,7 @@ mod tests {
         for url in ["postgres://a@h/d?pooler=session", "postgres://a@h/d?listen=maybe", "postgres://a@h:x/d"]
         {
             let error = parse(url).err().map(|error| error.code());
-            assert_eq!(error, Some(ErrorCode::StorageUnavailable), "{url}");
+            assert_eq!(error, Some(ErrorCode::ValidationError), "{url}");
         }
     }
 

@@ -41,6 +41,7 @@ use crate::storage::{
 /// there is no schema yet.
 ///
 /// # Errors
+/// `VALIDATION_ERROR` if the url is malformed or has an option that is not known;
 /// `STORAGE_UNAVAILABLE` if the server can't be reached or refuses, or the role is none that may be used;
 /// `SCHEMA_UNSUPPORTED` if there is a schema of another format, which is left untouched.
 pub async fn init(url: &str, settings: &PostgresInit, initial: &Initial) -> Result<()> {
@@ -94,11 +95,13 @@ struct Shared {
 }
 
 impl PostgresStorage {
-    /// Opens the database at `url` as the runtime role. Beside what PostgreSQL's own clients know, the url takes
+    /// Opens the database at `url` as the runtime role. Beside `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `host`,
+    /// `hostaddr`, `port`, `dbname`, `user`, `password`, `application_name` and `options`, the url takes
     /// `pooler=transaction` and `listen=off`; without `sslmode` the server's certificate and name are checked.
     /// Nothing is ever created: [`init`] does that.
     ///
     /// # Errors
+    /// `VALIDATION_ERROR` if the url is malformed or has an option that is not known;
     /// `STORAGE_UNAVAILABLE` if the server can't be reached, could lose commits, or would not hold the role to its
     /// territories; `SCHEMA_UNSUPPORTED` if there is no schema of a format known here.
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self> {
