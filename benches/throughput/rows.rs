@@ -226,37 +226,54 @@ pub(crate) fn verify_chain(conn: &Connection, keys: &Keys, pk: i64) -> usize {
         )
         .expect("a statement");
     let mut rows = statement.query([pk]).expect("entries");
-    let mut genesis = Vec::new();
-    lp(&mut genesis, "medorder/v1/genesis");
-    lp(&mut genesis, TERRITORY);
-    let mut prev: [u8; 32] = Sha256::digest(&genesis).into();
+    let mut prev = genesis_hash();
     let (mut count, mut text) = (0, Vec::with_capacity(512));
     while let Some(row) = rows.next().expect("an entry") {
         let number = |n: usize| row.get_ref(n).and_then(|v| Ok(v.as_i64()?)).expect("a number");
         let words = |n: usize| row.get_ref(n).and_then(|v| Ok(v.as_str()?)).expect("a text");
         let bytes = |n: usize| row.get_ref(n).and_then(|v| Ok(v.as_blob()?)).expect("bytes");
-        text.clear();
-        lp(&mut text, "medorder/v1/audit");
-        lp(&mut text, TERRITORY);
-        text.extend_from_slice(&(number(0) & ((1 << 40) - 1)).to_be_bytes());
-        text.extend_from_slice(&prev);
-        text.extend_from_slice(&number(1).to_be_bytes());
-        for n in 2..5 {
-            lp(&mut text, words(n));
-        }
-        text.extend_from_slice(bytes(5));
-        for n in 6..10 {
-            lp(&mut text, words(n));
-        }
-        text.extend_from_slice(&number(10).to_be_bytes());
-        text.extend_from_slice(bytes(11));
-        text.extend_from_slice(&(number(12) as u32).to_be_bytes());
-        lp(&mut text, words(13));
-        lp(&mut text, words(14));
-        text.extend_from_slice(&Sha256::digest(bytes(15)));
-        prev = Sha256::digest(&text).into();
+        prev = entry_hash(&mut text, &prev, number(0) & ((1 << 40) - 1), number, words, bytes);
         assert!(prev == bytes(16) && keys.entry_mac(&prev) == bytes(17), "entry {count}");
         count += 1;
     }
     count
+}
+
+/// What the first entry follows.
+pub(crate) fn genesis_hash() -> [u8; 32] {
+    let mut genesis = Vec::new();
+    lp(&mut genesis, "medorder/v1/genesis");
+    lp(&mut genesis, TERRITORY);
+    Sha256::digest(&genesis).into()
+}
+
+/// The hash of an entry read back, its columns as both engines have them; `text` is room to work in.
+pub(crate) fn entry_hash<'r>(
+    text: &mut Vec<u8>,
+    prev: &[u8; 32],
+    seq: i64,
+    number: impl Fn(usize) -> i64,
+    words: impl Fn(usize) -> &'r str,
+    bytes: impl Fn(usize) -> &'r [u8],
+) -> [u8; 32] {
+    text.clear();
+    lp(text, "medorder/v1/audit");
+    lp(text, TERRITORY);
+    text.extend_from_slice(&seq.to_be_bytes());
+    text.extend_from_slice(prev);
+    text.extend_from_slice(&number(1).to_be_bytes());
+    for n in 2..5 {
+        lp(text, words(n));
+    }
+    text.extend_from_slice(bytes(5));
+    for n in 6..10 {
+        lp(text, words(n));
+    }
+    text.extend_from_slice(&number(10).to_be_bytes());
+    text.extend_from_slice(bytes(11));
+    text.extend_from_slice(&(number(12) as u32).to_be_bytes());
+    lp(text, words(13));
+    lp(text, words(14));
+    text.extend_from_slice(&Sha256::digest(bytes(15)));
+    Sha256::digest(&*text).into()
 }

@@ -65,7 +65,7 @@ async fn apart<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send +
     let runtime = own_runtime()?;
     let done = runtime.spawn(work).await;
     runtime.shutdown_background();
-    done.unwrap_or_else(|_| Err(Error::new(ErrorCode::Internal, "making the schema panicked")))
+    done.unwrap_or_else(|_| Err(Error::new(ErrorCode::Internal, "work on a connection panicked")))
 }
 
 /// An open PostgreSQL database.
