@@ -16,6 +16,7 @@ use medorder::{
 use medorder_tests::history::Act;
 use medorder_tests::{change, id, request, root, told};
 
+use super::chance::Chance;
 use super::{code, say};
 
 /// Kinds of calls, with their weights.
@@ -62,7 +63,7 @@ pub(crate) fn run(db: &str, name: &str, seed: &str, millis: &str, territories: &
             calls: 0,
             territories: territories.iter().map(|&t| t.to_owned()).collect(),
             pool: Arc::clone(&pool),
-            random: (seed ^ (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1,
+            random: Chance((seed ^ (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1),
         };
         let until = Instant::now() + work;
         if hand.blocks {
@@ -164,7 +165,7 @@ struct Hand {
     calls: u64,
     territories: Vec<String>,
     pool: Pool,
-    random: u64,
+    random: Chance,
 }
 
 /// Makes the same call through whichever face the caller has.
@@ -193,9 +194,9 @@ impl Hand {
     async fn call(&mut self) {
         self.calls += 1;
         let call = format!("{}.{}", self.name, self.calls);
-        let n = self.below(self.territories.len() as u64) as usize;
+        let n = self.random.below(self.territories.len() as u64) as usize;
         let territory = self.territories[n].clone();
-        let kind = self.kind();
+        let kind = self.random.kind(&KINDS);
         match kind {
             "create" => self.create(&call, &territory).await,
             "list" => self.list(&call, &territory).await,
@@ -216,7 +217,7 @@ impl Hand {
     }
 
     async fn create(&mut self, call: &str, territory: &str) {
-        let key = (self.below(2) == 0).then(|| self.create_key(territory));
+        let key = (self.random.below(2) == 0).then(|| self.create_key(territory));
         for retry in 0..RETRIES {
             let call = if retry == 0 { call.to_owned() } else { format!("{call}.r{retry}") };
             say(&told::begin(&call, told::now(), territory, None, &Act::Create { key: key.clone() }));
@@ -234,7 +235,7 @@ impl Hand {
 
     async fn on_one(&mut self, kind: &str, call: &str, territory: &str, picked: (OrderId, u64, OrderStatus)) {
         let (order, version, status) = picked;
-        let expected = (self.below(3) == 0).then_some(version);
+        let expected = (self.random.below(3) == 0).then_some(version);
         match kind {
             "move" => {
                 let (act, change) = self.step(order, version, status);
@@ -279,7 +280,7 @@ impl Hand {
     }
 
     async fn creates(&mut self, call: &str, territory: &str) {
-        let mode = if self.below(2) == 0 { BatchMode::Each } else { BatchMode::Atomic };
+        let mode = if self.random.below(2) == 0 { BatchMode::Each } else { BatchMode::Atomic };
         let name = |n: usize| format!("{call}#{n}");
         for n in 0..3 {
             say(&told::begin(&name(n), told::now(), territory, None, &Act::Create { key: None }));
@@ -314,16 +315,16 @@ impl Hand {
     /// A change of an order seen at `version`: mostly one that it might make.
     fn step(&mut self, order: OrderId, version: u64, status: OrderStatus) -> (Act, StatusChange) {
         use OrderStatus::{Cancelled, Completed, InProgress, PendingVerification, Rejected, Verified};
-        let any = [Verified, Rejected, InProgress, Completed, Cancelled][self.below(5) as usize];
+        let any = [Verified, Rejected, InProgress, Completed, Cancelled][self.random.below(5) as usize];
         let to = match status {
-            _ if self.below(4) == 0 => any,
-            PendingVerification => [Verified, Verified, Verified, Rejected][self.below(4) as usize],
+            _ if self.random.below(4) == 0 => any,
+            PendingVerification => [Verified, Verified, Verified, Rejected][self.random.below(4) as usize],
             Verified => InProgress,
-            InProgress => [Completed, Cancelled][self.below(2) as usize],
+            InProgress => [Completed, Cancelled][self.random.below(2) as usize],
             _ => any,
         };
         let change = change(to);
-        match self.below(3) {
+        match self.random.below(3) {
             0 => (Act::Move { to, expected: Some(version), key: None }, change.expected_version(version)),
             // The same key in every process: whoever comes second is told what the first one did.
             1 => {
@@ -336,7 +337,7 @@ impl Hand {
 
     /// A key that the other processes use at about the same time.
     fn create_key(&mut self, territory: &str) -> String {
-        format!("c-{territory}-{}", told::now() / 500_000_000 - self.below(2))
+        format!("c-{territory}-{}", told::now() / 500_000_000 - self.random.below(2))
     }
 
     fn saw(&self, call: &str, begun: u64, territory: &str, order: &OrderSummary) {
@@ -374,7 +375,7 @@ impl Hand {
         let mut hot = self.lock().get(territory).cloned().unwrap_or_default();
         let mut picked = Vec::new();
         while picked.len() < count && !hot.is_empty() {
-            let n = self.below(hot.len() as u64) as usize;
+            let n = self.random.below(hot.len() as u64) as usize;
             picked.push(hot.swap_remove(n));
         }
         picked
@@ -382,25 +383,6 @@ impl Hand {
 
     fn lock(&self) -> MutexGuard<'_, Hot> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn kind(&mut self) -> &'static str {
-        let mut chance = self.below(KINDS.iter().map(|(_, weight)| weight).sum());
-        for (kind, weight) in KINDS {
-            if chance < weight {
-                return kind;
-            }
-            chance -= weight;
-        }
-        "create"
-    }
-
-    /// A number below `bound` (xorshift: repeatable from its seed).
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random % bound
     }
 }
 

@@ -10,6 +10,7 @@ use medorder::{
 };
 use medorder_tests::{change, id, request, root};
 
+use super::chance::Chance;
 use super::{code, say};
 
 /// Kinds of calls, with their weights.
@@ -77,7 +78,7 @@ pub(crate) fn run(db: &str, anchor: &str, call: &str, favourite: &str) {
                 name: format!("{call}w{n}"),
                 calls: 0,
                 favourite: favourite.to_owned(),
-                random: seed | 1,
+                random: Chance(seed | 1),
             };
             if n % 2 == 0 {
                 // A thread of its own, so that the call commits right there.
@@ -103,13 +104,17 @@ struct Hand {
     name: String,
     calls: u64,
     favourite: String,
-    random: u64,
+    random: Chance,
 }
 
 impl Hand {
     async fn work(&mut self) {
         loop {
-            let kind = if self.below(3) == 0 { self.favourite.clone() } else { self.kind().to_owned() };
+            let kind = if self.random.below(3) == 0 {
+                self.favourite.clone()
+            } else {
+                self.random.kind(&KINDS).to_owned()
+            };
             self.calls += 1;
             let call = format!("{}n{}", self.name, self.calls);
             match self.call(&kind, &call).await {
@@ -124,7 +129,7 @@ impl Hand {
     async fn call(&mut self, kind: &str, call: &str) -> Option<Result<Vec<OrderSummary>>> {
         let begin = |whole: usize| say(&format!("begin {call} {kind} {whole}"));
         let actor = root().request_id(id(call));
-        let territory = ["north", "south"][self.below(2) as usize];
+        let territory = ["north", "south"][self.random.below(2) as usize];
         let face = self.face.clone();
         Some(match kind {
             "create" => {
@@ -203,7 +208,7 @@ impl Hand {
     }
 
     fn pick(&mut self) -> Option<(OrderId, &'static str, OrderStatus)> {
-        let chance = self.below(u64::MAX);
+        let chance = self.random.below(u64::MAX);
         let pool = lock(&self.pool);
         if pool.is_empty() { None } else { Some(pool[(chance % pool.len() as u64) as usize]) }
     }
@@ -217,32 +222,13 @@ impl Hand {
 
     fn next(&mut self, status: OrderStatus) -> Option<OrderStatus> {
         use OrderStatus::{Cancelled, Completed, InProgress, PendingVerification, Rejected, Verified};
-        let often = self.below(4) > 0;
+        let often = self.random.below(4) > 0;
         match status {
             PendingVerification => Some(if often { Verified } else { Rejected }),
             Verified => Some(InProgress),
             InProgress => Some(if often { Completed } else { Cancelled }),
             _ => None,
         }
-    }
-
-    fn kind(&mut self) -> &'static str {
-        let mut chance = self.below(KINDS.iter().map(|(_, weight)| weight).sum());
-        for (kind, weight) in KINDS {
-            if chance < weight {
-                return kind;
-            }
-            chance -= weight;
-        }
-        "create"
-    }
-
-    /// A number below `bound` (xorshift: repeatable from its seed).
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random % bound
     }
 }
 

@@ -2,6 +2,7 @@
 //! for a while beside others, `crew` does a bit of everything beside others, `follow` reads a feed.
 
 mod ask;
+mod chance;
 #[cfg(unix)]
 mod crew;
 mod hammer;
