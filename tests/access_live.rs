@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use medorder::service::{AuditFilter, Builder};
+use medorder::AuditFilter;
+use medorder::service::Builder;
 use medorder::{
     AccessPolicy, Actor, AuditRecord, ErrorCode, FieldSet, OrderFilter, OrderId, OrderService, OrderStatus,
     Permission, PhiField, Purpose, RoleGrant, Session, StatusChange, TestKey, Timestamp, VerificationData,

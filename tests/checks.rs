@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use medorder::service::{AuditFilter, RelationshipFilter};
 use medorder::{
     AccessPolicy, Actor, BatchMode, CreateOrder, DeleteOrder, Error, ErrorCode, FieldSet, OrderFilter,
     OrderId, OrderStatus, Permission, Purpose, RoleGrant, Session, StatusChange, Timestamp, VerificationData,
 };
+use medorder::{AuditFilter, RelationshipFilter};
 use medorder_tests::ledger::{Ledger, Line};
 use medorder_tests::{START, World, change, id, path_to, request, root};
 

@@ -227,7 +227,7 @@ async fn each_item_of_a_batch_has_its_own_answer_and_its_own_denial() {
 
 /// Outcome and order of every change and denial of changes.
 async fn log(world: &World) -> Vec<(String, Option<OrderId>)> {
-    let page = world.all().audit(&medorder::service::AuditFilter::default(), 0, 500).await.unwrap();
+    let page = world.all().audit(&medorder::AuditFilter::default(), 0, 500).await.unwrap();
     let changes = page.records.into_iter().filter(|record| record.action == "update_status");
     changes.map(|record| (record.outcome, record.order_id)).collect()
 }

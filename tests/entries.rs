@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{
     AuditRecord, DeleteOrder, ErrorCode, FieldSet, OrderFilter, OrderId, OrderStatus, PhiField, StatusChange,
     VerificationData, wire,

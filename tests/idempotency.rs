@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{
     AuditRecord, BatchItem, BatchMode, CreateOrder, DeleteOrder, Error, ErrorCode, FieldSet, OrderFilter,
     OrderStatus, Session, StatusChange, VerificationData, wire,

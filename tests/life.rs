@@ -1,6 +1,6 @@
 //! An order lives its whole life, and every step of it can be told afterwards.
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{DeleteOrder, ErrorCode, FieldSet, OrderFilter, OrderStatus, Verdict};
 use medorder_tests::{World, actor, change, id, request, root};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{
     AnchorFile, BatchMode, CareDirectory, DeleteOrder, ErrorCode, OrderService, OrderStatus, PatientId,
     ProviderId, Result, TerritoryId, TestKey, Verdict,

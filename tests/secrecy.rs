@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{
     BatchItem, BatchMode, CallbackKeys, DeleteOrder, Error, ErrorCode, IdempotencyKey, Insurance, KeyError,
     KeyProvider, OrderFilter, OrderService, Phi, TestKey, wire,

@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use medorder::access::Actor;
-use medorder::service::{AuditFilter, RelationshipFilter};
 use medorder::{
     AnchorCallback, BatchItem, BatchMode, CallbackKeys, CareDirectory, CreateOrder, DeleteOrder, Error,
     ErrorCode, Insurance, KeyError, OrderFilter, OrderId, OrderService, OrderStatus, PatientId, ProviderId,
     Purpose, Result, StatusChange, TerritoryId, TestKey, Timestamp, UserId, VerificationData, wire,
 };
+use medorder::{AuditFilter, RelationshipFilter};
 use medorder_tests::canary::{Canary, Ear};
 use medorder_tests::{World, actor, change, id, path_to, root};
 

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use medorder::service::AuditFilter;
+use medorder::AuditFilter;
 use medorder::{DeleteOrder, ErrorCode, OrderFilter, OrderService, OrderStatus, TestKey};
 use medorder_tests::canary::{contains, hex};
 use medorder_tests::engine::made;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use medorder::service::{Admin, AuditFilter, BlockingAdmin, BlockingService, BlockingSession, VerifyReport};
+use medorder::AuditFilter;
+use medorder::service::{Admin, BlockingAdmin, BlockingService, BlockingSession, VerifyReport};
 use medorder::storage::Storage;
 use medorder::{
     DeleteOrder, Error, ErrorCode, KeyError, KeyProvider, Order, OrderFilter, OrderId, OrderService,

@@ -41,13 +41,14 @@ pub use error::{Details, Error, ErrorCode, ErrorKind, Fault, Result, Rule};
 pub use keys::TestKey;
 pub use keys::{CallbackKeys, EnvKey, KeyError, KeyFile, KeyProvider, Zeroizing, generate_key_file};
 pub use model::{
-    AuditDetails, AuditRecord, BatchItem, BatchMode, Chain, CreateOrder, DeleteOrder, EventKind, FieldSet,
-    IdempotencyKey, Insurance, InsuranceStatus, InsuranceVerification, Need, Order, OrderEvent, OrderFilter,
-    OrderId, OrderPage, OrderStatus, OrderSummary, PatientId, Permission, PhiField, ProviderId, RequestId,
-    RoleName, Source, StatusChange, TerritoryId, Timestamp, TransitionOption, UserId, VerificationData, Why,
+    AuditDetails, AuditFilter, AuditPage, AuditRecord, BatchItem, BatchMode, Chain, CreateOrder, DeleteOrder,
+    EventKind, FieldSet, IdempotencyKey, Insurance, InsuranceStatus, InsuranceVerification, Need, Order,
+    OrderEvent, OrderFilter, OrderId, OrderPage, OrderStatus, OrderSummary, PatientId, Permission, PhiField,
+    ProviderId, RelationshipFilter, RelationshipPage, RequestId, RoleName, Source, StatusChange, TerritoryId,
+    Timestamp, TransitionOption, UserId, VerificationData, Why,
 };
 pub use phi::Phi;
-pub use service::{AuditFilter, OrderService, RelationshipFilter, Session, Subscription, Verdict};
+pub use service::{OrderService, Session, Subscription, Verdict};
 #[cfg(feature = "sqlite")]
 pub use storage::sqlite::Synchronous;
 pub use workflow::{Given, Workflow, WorkflowPolicy};

@@ -5,6 +5,7 @@ mod ids;
 mod insurance;
 pub mod limits;
 mod permission;
+mod reading;
 mod request;
 mod status;
 mod time;
@@ -18,6 +19,7 @@ pub use ids::{
 };
 pub use insurance::{Insurance, InsuranceStatus, InsuranceVerification};
 pub use permission::Permission;
+pub use reading::{AuditFilter, AuditPage, RelationshipFilter, RelationshipPage};
 pub use request::{BatchMode, CreateOrder, DeleteOrder, OrderFilter, StatusChange, VerificationData};
 pub use status::OrderStatus;
 pub use time::Timestamp;

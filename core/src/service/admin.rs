@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::guard::{Session, busy, draft, lacks, seal_details};
 use super::keyring::{AUDIT, DATA, Keyring};
 use super::report::{Verdict, VerifyReport};
@@ -40,7 +42,7 @@ pub struct Progress {
 }
 
 /// What a rotation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RotationReport {
     /// The key version that every order is wrapped under now.
@@ -56,7 +58,9 @@ impl Admin {
         Self { core, actor, inline: false }
     }
 
-    pub(super) fn inline(mut self) -> Self {
+    /// The same, for a caller that blocks its thread anyway: as [`Session::inline`].
+    #[must_use]
+    pub fn inline(mut self) -> Self {
         self.inline = true;
         self
     }

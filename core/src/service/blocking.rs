@@ -4,15 +4,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::log::{AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage};
+use super::log::{AuditExport, ExportedEntry};
 use super::report::VerifyReport;
 use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
 use crate::access::Actor;
 use crate::error::Result;
 use crate::keys::KeyProvider;
 use crate::model::{
-    BatchItem, BatchMode, CreateOrder, DeleteOrder, FieldSet, IdempotencyKey, Order, OrderEvent, OrderFilter,
-    OrderId, OrderPage, OrderSummary, PatientId, ProviderId, StatusChange, TerritoryId, TransitionOption,
+    AuditFilter, AuditPage, BatchItem, BatchMode, CreateOrder, DeleteOrder, FieldSet, IdempotencyKey, Order,
+    OrderEvent, OrderFilter, OrderId, OrderPage, OrderSummary, PatientId, ProviderId, RelationshipFilter,
+    RelationshipPage, StatusChange, TerritoryId, TransitionOption,
 };
 use crate::storage::block_on;
 

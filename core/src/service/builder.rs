@@ -14,7 +14,7 @@ use super::keyring::Keyring;
 use super::keyring::initial_keys;
 use super::{Core, OrderService};
 use crate::access::AccessPolicy;
-use crate::anchor::AnchorSink;
+use crate::anchor::{AnchorFile, AnchorSink};
 use crate::directory::CareDirectory;
 use crate::env::Env;
 use crate::error::{Error, ErrorCode, Result};
@@ -26,7 +26,8 @@ use crate::storage::Storage;
 use crate::storage::postgres::{self, PostgresInit, PostgresOptions, PostgresStorage};
 #[cfg(feature = "sqlite")]
 use crate::storage::sqlite::{SqliteOptions, SqliteStorage, Synchronous};
-use crate::workflow::Workflow;
+use crate::wire::OpenOptions;
+use crate::workflow::{Workflow, WorkflowPolicy};
 
 /// Settings of a service; made by [`OrderService::builder`].
 #[must_use = "a builder does nothing until `open`"]
@@ -123,6 +124,37 @@ impl Builder {
     pub const fn commit_timeout(mut self, timeout: Duration) -> Self {
         self.commit_timeout = timeout;
         self
+    }
+
+    /// Settings as a face reads them with [`wire::open_options`](crate::wire::open_options). Those of an engine that
+    /// this build does not have are ignored.
+    ///
+    /// # Errors
+    /// As [`AnchorFile::open`](crate::AnchorFile::open), if there is an `anchor_file`.
+    pub fn options(mut self, options: OpenOptions) -> Result<Self> {
+        #[cfg(feature = "sqlite")]
+        {
+            self.sqlite.create = options.create.unwrap_or(self.sqlite.create);
+            if let Some(wait) = options.wait_for_disk {
+                self.sqlite.synchronous = if wait { Synchronous::Full } else { Synchronous::Normal };
+            }
+        }
+        #[cfg(feature = "postgres")]
+        {
+            self.postgres.connections = options.connections.unwrap_or(self.postgres.connections);
+            self.postgres.listen_url = options.listen_url.or(self.postgres.listen_url);
+            self.postgres.patience = options.patience.unwrap_or(self.postgres.patience);
+        }
+        self.key_cache_ttl = options.key_cache_ttl.unwrap_or(self.key_cache_ttl);
+        self.commit_timeout = options.commit_timeout.unwrap_or(self.commit_timeout);
+        self.policy = options.access.unwrap_or(self.policy);
+        if options.cancel_before_start == Some(true) {
+            self.workflow = Workflow::new(WorkflowPolicy::default().cancel_before_start(true));
+        }
+        if let Some(path) = options.anchor_file {
+            self.anchor = Some(Arc::new(AnchorFile::open(path)?));
+        }
+        Ok(self)
     }
 
     /// Another clock and randomness, for tests.

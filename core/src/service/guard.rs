@@ -42,7 +42,11 @@ impl Session {
         Self { core, actor: Arc::new(actor), id: territory, revocation: Arc::default(), inline: false }
     }
 
-    pub(super) fn inline(mut self) -> Self {
+    /// The same session for a caller that blocks its thread anyway, with an executor of its own (`blocking()` is one):
+    /// when nobody else writes, a change commits on the thread that polls, which saves a hop to another thread. Its
+    /// futures may then wait for the disk while they are polled, so never poll them on a shared executor.
+    #[must_use]
+    pub fn inline(mut self) -> Self {
         self.inline = true;
         self
     }

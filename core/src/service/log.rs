@@ -11,57 +11,11 @@ use crate::audit::chain::Head;
 use crate::audit::{Action, AuditKeys, Entry};
 use crate::error::{Error, ErrorCode, Result, Rule};
 use crate::model::{
-    AuditDetails, AuditRecord, Chain, FieldSet, OrderId, PatientId, Permission, ProviderId, Timestamp,
-    UserId, limits,
+    AuditDetails, AuditFilter, AuditPage, AuditRecord, Chain, FieldSet, OrderId, PatientId, Permission,
+    ProviderId, RelationshipFilter, RelationshipPage, Timestamp, limits,
 };
 use crate::storage::{EntryQuery, Outcome, Relationship, RelationshipQuery, Unit};
 use crate::wire::stored;
-
-/// Which entries of the audit to read; all that are given must match.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "filled in by callers with `..Default::default()`")]
-pub struct AuditFilter {
-    /// About this order.
-    pub order_id: Option<OrderId>,
-    /// About orders of this patient.
-    pub patient_id: Option<PatientId>,
-    /// By this user.
-    pub user_id: Option<UserId>,
-    /// At or after.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub to: Option<Timestamp>,
-}
-
-/// Entries in the order of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct AuditPage {
-    /// The entries.
-    pub records: Vec<AuditRecord>,
-    /// Give this as `after` for the next page; `None` at the end.
-    pub next: Option<u64>,
-}
-
-/// Which relationships of the stored registry to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "filled in by callers with `..Default::default()`")]
-pub struct RelationshipFilter {
-    /// Of this patient.
-    pub patient_id: Option<PatientId>,
-    /// Of this provider.
-    pub provider_id: Option<ProviderId>,
-}
-
-/// Relationships by patient and provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RelationshipPage {
-    /// The pairs.
-    pub relationships: Vec<(PatientId, ProviderId)>,
-    /// True if there are more after the last one.
-    pub more: bool,
-}
 
 impl Session {
     /// Entries of this territory's chain after position `after` (0: from the start), at most `limit`
@@ -130,7 +84,7 @@ impl Session {
                 let pair = |row: &Relationship| Ok((row.patient_id.parse()?, row.provider_id.parse()?));
                 let relationships =
                     rows.iter().map(pair).collect::<Result<Vec<_>>>().map_err(|_| integrity())?;
-                return Ok(RelationshipPage { more: rows.len() == limit, relationships });
+                return Ok(RelationshipPage::new(relationships, rows.len() == limit));
             }
             territory = self.refresh().await?;
         }
@@ -203,7 +157,7 @@ impl AuditFilter {
 fn page(chain: &Chain, keys: &AuditKeys, entries: Vec<Entry>, limit: usize) -> Result<AuditPage> {
     let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.seq);
     let records = entries.into_iter().map(|entry| record(chain, keys, entry)).collect::<Result<Vec<_>>>()?;
-    Ok(AuditPage { records, next })
+    Ok(AuditPage::new(records, next))
 }
 
 /// The entries of a chain up to the head at the start of the export, a page at a time.

@@ -7,6 +7,7 @@ mod batch;
 mod blocking;
 mod builder;
 mod callback;
+mod calls;
 mod checkpoints;
 mod commands;
 mod committer;
@@ -37,9 +38,7 @@ pub use self::blocking::{
 pub use self::builder::Builder;
 pub use self::feed::Subscription;
 pub use self::guard::Session;
-pub use self::log::{
-    AuditExport, AuditFilter, AuditPage, ExportedEntry, RelationshipFilter, RelationshipPage,
-};
+pub use self::log::{AuditExport, ExportedEntry};
 pub use self::report::{BadRecord, ChainReport, Verdict, VerifyReport};
 
 use self::callback::{Background, DEADLINE};

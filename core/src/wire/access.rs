@@ -92,7 +92,7 @@ fn names<T>(
     items.iter().enumerate().filter_map(name).collect()
 }
 
-fn read_policy(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<AccessPolicy> {
+pub(super) fn read_policy(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<AccessPolicy> {
     let members = Members::read(value, path, &["separate_verifier", "roles"], faults)?;
     let separate = match members.optional("separate_verifier") {
         None => false,

@@ -26,9 +26,12 @@
 //! ```
 
 mod access;
+// For the service, whose calls these are the arguments of.
+pub(crate) mod calls;
 pub(crate) mod check;
 mod faults;
 mod json;
+mod options;
 mod read;
 mod requests;
 // For the service, which stores and opens what this encodes.
@@ -38,13 +41,14 @@ mod write;
 
 pub use access::actor;
 pub use check::{CheckedChange, CheckedCreate, CheckedDelete};
+pub use options::{OpenOptions, open_options};
 pub use requests::{
     create_items, create_order, create_orders, delete_order, field_list, order_filter, status_change,
     status_changes, status_items,
 };
 pub use views::{
-    audit_record_json, batch_json, error_json, event_json, order_json, order_page_json, success_json,
-    summary_json, transitions_json,
+    audit_record_json, batch_json, error_json, event_json, order_json, order_page_json, plain_json,
+    success_json, summary_json, transitions_json,
 };
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub(super) fn one<T>(
     judge(&value, "", read)
 }
 
-fn judge<T>(
+pub(super) fn judge<T>(
     value: &Value<'_>,
     path: &str,
     read: impl FnOnce(&Value<'_>, &str, &mut Faults) -> Option<T>,
@@ -136,7 +136,7 @@ fn batch<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Value<'a>]> {
     }
 }
 
-fn create(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<CreateOrder> {
+pub(super) fn create(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<CreateOrder> {
     const KNOWN: &[&str] = &[
         "patient_id",
         "provider_id",
@@ -187,7 +187,11 @@ fn change(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<StatusCh
     Some(change_members(&members, path, faults))
 }
 
-fn change_of_order(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<(OrderId, StatusChange)> {
+pub(super) fn change_of_order(
+    value: &Value<'_>,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<(OrderId, StatusChange)> {
     let members = Members::read(value, path, CHANGE, faults)?;
     let order_id = members.required_parsed("order_id", OrderId::check, faults);
     let change = change_members(&members, path, faults);
@@ -246,15 +250,19 @@ fn coverage(value: &Value<'_>, path: impl FnOnce() -> String, faults: &mut Fault
 
 fn delete(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<DeleteOrder> {
     let members = Members::read(value, path, &["reason", "expected_version"], faults)?;
+    Some(delete_members(&members, path, faults))
+}
+
+pub(super) fn delete_members(members: &Members<'_, '_>, path: &str, faults: &mut Faults) -> DeleteOrder {
     let delete = DeleteOrder {
         reason: members.required_text("reason", faults).unwrap_or_default().to_owned(),
         expected_version: members.optional_number("expected_version", faults),
     };
     delete.judge(path, faults);
-    Some(delete)
+    delete
 }
 
-fn filter(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<OrderFilter> {
+pub(super) fn filter(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<OrderFilter> {
     const KNOWN: &[&str] = &["status", "patient_id", "provider_id", "created_from", "created_to"];
     let members = Members::read(value, path, KNOWN, faults)?;
     let status = members

@@ -43,19 +43,28 @@ pub fn summary_json(summary: &OrderSummary) -> Zeroizing<Vec<u8>> {
 /// An event.
 #[must_use]
 pub fn event_json(event: &OrderEvent) -> Zeroizing<Vec<u8>> {
-    plain(event)
+    plain_json(event)
 }
 
 /// An entry of the audit.
 #[must_use]
 pub fn audit_record_json(record: &AuditRecord) -> Zeroizing<Vec<u8>> {
-    plain(record)
+    plain_json(record)
 }
 
 /// A list of transitions.
 #[must_use]
 pub fn transitions_json(options: &[TransitionOption]) -> Zeroizing<Vec<u8>> {
-    plain(options)
+    plain_json(options)
+}
+
+/// A view that holds no PHI, which its type tells: PHI has no `Serialize`. Pages and entries of the audit,
+/// reports, relationships.
+#[must_use]
+pub fn plain_json<T: Serialize + ?Sized>(value: &T) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(
+        serde_json::to_vec(value).expect("INVARIANT: views are texts, numbers and lists with names"),
+    )
 }
 
 /// The results of a batch, in its order: `{status: "success", data}`, `{status: "error", error}` or
@@ -101,13 +110,6 @@ fn written(write: impl FnOnce(&mut Writer)) -> Zeroizing<Vec<u8>> {
     out.finish()
 }
 
-/// Values without PHI.
-fn plain<T: Serialize + ?Sized>(value: &T) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(
-        serde_json::to_vec(value).expect("INVARIANT: views are texts, numbers and lists with names"),
-    )
-}
-
 fn write_success(out: &mut Writer, data: impl FnOnce(&mut Writer)) {
     out.object(|out| {
         out.text("status", "success");
@@ -121,7 +123,7 @@ fn write_error(error: &Error, out: &mut Writer) {
         out.name("error").object(|out| {
             out.text("code", error.code().name());
             out.text("message", &error.to_string());
-            out.name("details").bytes(&plain(error.details()));
+            out.name("details").bytes(&plain_json(error.details()));
         });
     });
 }

@@ -1,0 +1,184 @@
+//! Calls by name with arguments and answers as JSON: what the faces of other languages are made of, so that
+//! each of them has the same names, the same arguments and the same faults.
+
+use zeroize::Zeroizing;
+
+use super::{Admin, Progress, Session};
+use crate::error::Result;
+use crate::model::{BatchItem, BatchMode};
+use crate::wire::calls::{AdminCall, SessionCall, admin_call, session_call};
+use crate::wire::{batch_json, order_json, order_page_json, plain_json, summary_json, transitions_json};
+
+impl Session {
+    /// The call `name` with `arguments`, a JSON object; answers its result as JSON, wiped when dropped.
+    ///
+    /// | name | arguments | answer |
+    /// |---|---|---|
+    /// | `create_order` | the request | plain columns |
+    /// | `create_orders` | `requests`, `mode` | results |
+    /// | `update_status` | `order_id` and the change | plain columns |
+    /// | `update_statuses` | `changes`, `mode` | results |
+    /// | `delete_order` | `order_id`, `reason`, `expected_version?` | plain columns |
+    /// | `order` | `order_id`, `fields?` | order |
+    /// | `order_by_key` | `idempotency_key` | plain columns |
+    /// | `orders` | `filter?`, `cursor?`, `limit?`, `fields?` | `{orders, next_cursor, feed_cursor}` |
+    /// | `allowed_transitions` | `order_id` | transitions |
+    /// | `relationships` | `filter?`, `after?`, `limit?` | `{relationships, next}` |
+    /// | `audit` | `filter?`, `after?`, `limit?` | `{records, next}` |
+    /// | `disclosures` | `patient_id`, `after?`, `limit?` | `{records, next}` |
+    /// | `verify_audit` | `checkpoint?` | report |
+    /// | `revoke` | | null |
+    ///
+    /// A `limit` that is absent is 50. An item of a batch that breaks a rule of form fails like one that breaks any
+    /// other.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` with every fault of the arguments (`call one_of` for another name), and as the method
+    /// of that name.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> medorder::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("medorder-doc-call-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).ok();
+    /// # let (db, key) = (folder.join("orders.db"), folder.join("root.key"));
+    /// # medorder::generate_key_file(&key)?;
+    /// # let service = medorder::OrderService::open(&db, medorder::KeyFile::open(&key)?).await?;
+    /// let actor = medorder::wire::actor(
+    ///     br#"{"user_id":"u-7","roles":["administrator","requester"],"territories":"*","purpose":"operations"}"#,
+    /// )?;
+    /// service.admin(actor.clone()).call("register_territory", br#"{"territory_id":"north"}"#, |_| ()).await?;
+    /// let page = service.session(actor, "north".parse()?).call("orders", b"{}").await?;
+    /// assert!(page.starts_with(br#"{"orders":[],"next_cursor":null,"#));
+    /// # service.close().await?;
+    /// # std::fs::remove_dir_all(&folder).ok();
+    /// # Ok(()) }
+    /// ```
+    pub async fn call(&self, name: &str, arguments: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        Ok(match session_call(name, arguments)? {
+            SessionCall::CreateOrder(request) => summary_json(&self.create_order(request).await?),
+            SessionCall::CreateOrders(items, mode) => {
+                let batch = Split::new(items, mode);
+                match batch.refused {
+                    Some(results) => batch_json(&results),
+                    None => batch_json(&merged(batch.faulty, self.create_orders(batch.sound, mode).await?)),
+                }
+            }
+            SessionCall::UpdateStatus(id, change) => summary_json(&self.update_status(id, change).await?),
+            SessionCall::UpdateStatuses(items, mode) => {
+                let batch = Split::new(items, mode);
+                match batch.refused {
+                    Some(results) => batch_json(&results),
+                    None => batch_json(&merged(batch.faulty, self.update_statuses(batch.sound, mode).await?)),
+                }
+            }
+            SessionCall::DeleteOrder(id, request) => summary_json(&self.delete_order(id, request).await?),
+            SessionCall::Order(id, fields) => order_json(&self.order(id, fields).await?),
+            SessionCall::OrderByKey(key) => summary_json(&self.order_by_key(&key).await?),
+            SessionCall::Orders { filter, cursor, limit, fields } => {
+                order_page_json(&self.orders(&filter, cursor.as_deref(), limit, fields).await?)
+            }
+            SessionCall::AllowedTransitions(id) => transitions_json(&self.allowed_transitions(id).await?),
+            SessionCall::Relationships { filter, after, limit } => {
+                plain_json(&self.relationships(&filter, after.as_ref(), limit).await?)
+            }
+            SessionCall::Audit { filter, after, limit } => {
+                plain_json(&self.audit(&filter, after, limit).await?)
+            }
+            SessionCall::Disclosures { patient, after, limit } => {
+                plain_json(&self.disclosures(&patient, after, limit).await?)
+            }
+            SessionCall::VerifyAudit { checkpoint } => {
+                plain_json(&self.verify_audit(checkpoint.as_deref()).await?)
+            }
+            SessionCall::Revoke => {
+                self.revoke();
+                plain_json(&())
+            }
+        })
+    }
+}
+
+impl Admin {
+    /// The call `name` with `arguments`, as [`Session::call`]. `progress` hears how far `rotate_keys` is.
+    ///
+    /// | name | arguments | answer |
+    /// |---|---|---|
+    /// | `register_territory`, `unregister_territory` | `territory_id` | null |
+    /// | `register_relationship`, `unregister_relationship` | `territory_id`, `patient_id`, `provider_id` | null |
+    /// | `territories` | | names |
+    /// | `rotate_keys` | `territory_id` | `{version, rewrapped, resumed}` |
+    /// | `checkpoint`, `restore` | | notes |
+    /// | `audit` | `filter?`, `after?`, `limit?` | `{records, next}` of the system chain |
+    /// | `verify_audit` | | report of every chain |
+    /// | `backup` | `path` | null |
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub async fn call(
+        &self,
+        name: &str,
+        arguments: &[u8],
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        match admin_call(name, arguments)? {
+            AdminCall::RegisterTerritory(territory) => self.register_territory(&territory).await?,
+            AdminCall::UnregisterTerritory(territory) => self.unregister_territory(&territory).await?,
+            AdminCall::RegisterRelationship(territory, patient, provider) => {
+                self.register_relationship(&territory, &patient, &provider).await?;
+            }
+            AdminCall::UnregisterRelationship(territory, patient, provider) => {
+                self.unregister_relationship(&territory, &patient, &provider).await?;
+            }
+            AdminCall::Backup(path) => self.backup(path).await?,
+            AdminCall::Territories => {
+                let territories = self.territories().await?;
+                let names: Vec<&str> = territories.iter().map(|id| id.as_str()).collect();
+                return Ok(plain_json(&names));
+            }
+            AdminCall::RotateKeys(territory) => {
+                return Ok(plain_json(&self.rotate_keys(&territory, progress).await?));
+            }
+            AdminCall::Checkpoint => return Ok(plain_json(&self.checkpoint().await?)),
+            AdminCall::Restore => return Ok(plain_json(&self.restore().await?)),
+            AdminCall::Audit { filter, after, limit } => {
+                return Ok(plain_json(&self.audit(&filter, after, limit).await?));
+            }
+            AdminCall::VerifyAudit => return Ok(plain_json(&self.verify_audit().await?)),
+        }
+        Ok(plain_json(&()))
+    }
+}
+
+/// A batch whose items were read each for itself.
+struct Split<T> {
+    sound: Vec<T>,
+    /// What is to be answered at the places of the others.
+    faulty: Vec<Option<BatchItem>>,
+    /// The results, if a fault of form is the end of the batch.
+    refused: Option<Vec<BatchItem>>,
+}
+
+impl<T> Split<T> {
+    fn new(items: Vec<Result<T>>, mode: BatchMode) -> Self {
+        let refused = mode == BatchMode::Atomic && items.iter().any(Result::is_err);
+        let (mut sound, mut faulty) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        for item in items {
+            match item {
+                Ok(item) => {
+                    sound.push(item);
+                    faulty.push(refused.then_some(BatchItem::NotApplied));
+                }
+                Err(error) => faulty.push(Some(BatchItem::Failed(error))),
+            }
+        }
+        let (faulty, refused) =
+            if refused { (Vec::new(), Some(faulty.into_iter().flatten().collect())) } else { (faulty, None) };
+        Self { sound, faulty, refused }
+    }
+}
+
+/// The results of the sound items at their places.
+fn merged(faulty: Vec<Option<BatchItem>>, results: Vec<BatchItem>) -> Vec<BatchItem> {
+    let mut results = results.into_iter();
+    faulty.into_iter().filter_map(|item| item.or_else(|| results.next())).collect()
+}
