@@ -6,6 +6,7 @@
     reason = "a command line program talks to its terminal"
 )]
 
+mod faces;
 mod files;
 mod house;
 mod layers;
@@ -29,12 +30,14 @@ cargo xtask check     what to run before each push: format, clippy, layers, docu
                       tests, which are the unit, documentation and integration tests of the crate
                       `medorder`. Under five minutes once the dependencies are built.
 cargo xtask test      everything: says what is missing on the machine and installs it, then format,
-                      clippy, layers, documentation, every test of the workspace (the fast tests are among
-                      them and run once), the suites that are about neither engine once more on
-                      PostgreSQL, the quickstart example, the engine without default features and
+                      clippy, layers, documentation, the faces of other languages, every test of the workspace
+                      (the fast tests are among them and run once), the suites of the faces, those suites
+                      that are about neither engine once more on PostgreSQL, the quickstart example, the engine without default features and
                       the engine on the oldest rusqlite it accepts. Stops at the first step that fails;
                       a step runs to its end. The last line counts the tests: `N passed, N failed`,
                       with `, N skipped` if some were. A step that fails by another cause counts as one.
+cargo xtask faces     builds the faces of other languages into target/faces, after installing what they
+                      need; the conformance suite (`cargo test --test conformance`) plays them.
 cargo xtask demo      builds the quickstart example and runs it on the real orders in
                       examples/data/orders.ndjson; arguments after `demo` replace that file.
 cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["check"] => run::all(&project, steps::CHECK),
         ["test"] => run::all(&project, steps::TEST),
+        ["faces"] => faces::build(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
         ["demo", passed_on @ ..] => {
             steps::demo(&project, passed_on).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS)
         }

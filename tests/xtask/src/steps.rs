@@ -6,14 +6,26 @@ use std::path::Path;
 use crate::project::{Project, run};
 use crate::run::{Done, Step, counted};
 use crate::suites::ON_BOTH_ENGINES;
-use crate::{files, house, layers, low_end, setup};
+use crate::{faces, files, house, layers, low_end, setup};
 
 /// Before each push.
 pub(crate) const CHECK: &[Step] = &[FORMAT, CLIPPY, LAYERS, DOCS, FAST_TESTS];
 
 /// Everything.
-pub(crate) const TEST: &[Step] =
-    &[SETUP, FORMAT, CLIPPY, LAYERS, DOCS, ALL_TESTS, ON_POSTGRES, QUICKSTART, NO_DEFAULT_FEATURES, LOW_END];
+pub(crate) const TEST: &[Step] = &[
+    SETUP,
+    FORMAT,
+    CLIPPY,
+    LAYERS,
+    DOCS,
+    FACES,
+    ALL_TESTS,
+    FACE_SUITES,
+    ON_POSTGRES,
+    QUICKSTART,
+    NO_DEFAULT_FEATURES,
+    LOW_END,
+];
 
 const SETUP: Step = Step { name: "machine", work: |project, _| setup::complete(project).map(ok) };
 const FORMAT: Step = Step { name: "format", work: |project, _| cargo(project, &["fmt", "--all", "--check"]) };
@@ -33,6 +45,8 @@ const DOCS: Step = Step {
         .map(ok)
     },
 };
+const FACES: Step = Step { name: "faces", work: |project, _| faces::build(project).map(ok) };
+const FACE_SUITES: Step = Step { name: "suites of the faces", work: faces::test };
 const FAST_TESTS: Step = Step {
     name: "fast tests",
     work: |project, tally| {
