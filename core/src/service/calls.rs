@@ -133,6 +133,7 @@ impl Call {
 /// What a [`Call`] answers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "made once a call and taken apart at once")]
 pub enum Answer {
     /// Plain columns of an order.
     Summary(OrderSummary),
