@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use medorder::storage::postgres::PostgresInit;
@@ -157,7 +157,8 @@ impl Place {
         let url = match self.engine {
             "sqlite" => folder.join("orders.db").display().to_string(),
             _ => {
-                let database = server().database_from(template());
+                let template = &template().name;
+                let database = free().pop().unwrap_or_else(|| server().database_like(template));
                 let url = database.url(RUNTIME);
                 self.made.push(database);
                 url
@@ -175,10 +176,17 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for database in &self.made {
-            server().drop_database(database);
+        for database in self.made.drain(..) {
+            database.put_back();
+            free().push(database);
         }
     }
+}
+
+/// Databases that nobody uses.
+fn free() -> MutexGuard<'static, Vec<Database>> {
+    static FREE: Mutex<Vec<Database>> = Mutex::new(Vec::new());
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn server() -> &'static Server {
@@ -195,6 +203,7 @@ fn template() -> &'static Database {
         let settings = PostgresInit::new(RUNTIME);
         let made = OrderService::builder(database.url(OWNER), keys).init(&settings);
         runtime.block_on(made).expect("a schema");
+        database.remember();
         database
     })
 }
