@@ -393,7 +393,7 @@ class AsyncAdmin:
     ) -> AuditPage:
         """Entries of the system chain: acts on the whole database, and denials of actors without the territory."""
         arguments = {"filter": filter, "after": after, "limit": limit}
-        return AuditPage(*await run(self._native.call("audit", arguments)))
+        return AuditPage.of(await run(self._native.call("audit", arguments)))
 
     async def verify_audit(self) -> VerifyReport:
         """Recomputes every chain and every order."""

@@ -392,7 +392,7 @@ class Admin:
     ) -> AuditPage:
         """Entries of the system chain: acts on the whole database, and denials of actors without the territory."""
         arguments = {"filter": filter, "after": after, "limit": limit}
-        return AuditPage(*run(self._native.call("audit", arguments)))
+        return AuditPage.of(run(self._native.call("audit", arguments)))
 
     def verify_audit(self) -> VerifyReport:
         """Recomputes every chain and every order."""

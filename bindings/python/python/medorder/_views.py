@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Any, Literal
 
 from . import _core
 from ._core import AuditRecord, Order, OrderSummary
 from ._errors import MedorderError
+
+_DETAILS = ("old_status", "new_status", "reason", "subject")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,6 +56,17 @@ class AuditPage:
     records: list[AuditRecord]
     next: int | None
     """Give this as `after` for the next page; None at the end."""
+
+    @classmethod
+    def of(cls, page: dict[str, Any]) -> AuditPage:
+        """From the wire's JSON."""
+        records = []
+        for record in page["records"]:
+            details = {name: record["details"].get(name) for name in _DETAILS}
+            time = datetime.fromisoformat(record["timestamp"])
+            del record["details"]
+            records.append(AuditRecord(**{**record, **details, "timestamp": time}))
+        return cls(records, page["next"])
 
     def to_dict(self) -> dict[str, Any]:
         """The same as the wire's JSON has it."""
