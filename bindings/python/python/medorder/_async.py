@@ -447,7 +447,8 @@ class AsyncSubscription(Reader):
         try:
             return cast(OrderEvent, await self._take(None))
         except ClosedError:
-            if self._closed:
+            # At exit services are closed behind their readers.
+            if self._closed or _exit.over():
                 raise StopAsyncIteration from None
             raise
 

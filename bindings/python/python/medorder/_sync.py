@@ -446,7 +446,8 @@ class Subscription(Reader):
         try:
             return cast(OrderEvent, self._take(None))
         except ClosedError:
-            if self._closed:
+            # At exit services are closed behind their readers.
+            if self._closed or _exit.over():
                 raise StopIteration from None
             raise
 
