@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars
-import pyarrow
+import pyarrow  # type: ignore[import-untyped]
 import pytest
 
 import medorder

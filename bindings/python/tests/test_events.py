@@ -170,7 +170,7 @@ def test_loops_come_and_go(world: Path) -> None:
 
     async def once() -> str:
         async with opening(world) as service:
-            return (await service.session(ACTOR, "north").create_order(NEW)).status
+            return str((await service.session(ACTOR, "north").create_order(NEW)).status)
 
     assert [asyncio.run(once()) for _ in range(3)] == ["pending_verification"] * 3
 

@@ -136,7 +136,7 @@ def test_a_callback_cannot_call_the_service(
                 caught.append(error)
         return True
 
-    ward.relationship_exists = meddle  # type: ignore[method-assign]
+    ward.relationship_exists = meddle  # type: ignore[method-assign,assignment]
     with opened(directory=ward) as service:
         service.admin(order_actor).register_territory("north")
         session = service.session(order_actor, "north")
@@ -233,7 +233,7 @@ def test_the_log_is_silent_unless_set_up(order_session: medorder.Session, capfd:
 
 
 def test_a_handler_may_call_the_service(
-    order_service: medorder.OrderService, order_session: medorder.Session, order_actor: Any
+    order_service: Any, order_session: medorder.Session, order_actor: Any
 ) -> None:
     """What a handler's own calls leave in the log waits for the next call, so that no handler runs inside itself."""
     lines: list[str] = []

@@ -6,7 +6,7 @@ import collections
 import enum
 import types
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -59,8 +59,8 @@ def test_a_request_may_be_dict_keywords_or_both(order_session: medorder.Session,
     requests: list[Any] = [new, frozen, chained]
     seen = [order_session.order(order_session.create_order(request).id) for request in requests]
     seen.append(order_session.order(order_session.create_order(**new).id))
-    override: Any = {"service_type": "X-ray"}
-    seen.append(order_session.order(order_session.create_order(new, **override).id))
+    override, anything = {"service_type": "X-ray"}, cast(Any, order_session)
+    seen.append(order_session.order(anything.create_order(new, **override).id))
     assert [order.service_type for order in seen] == [*["MRI brain"] * 4, "X-ray"]
     assert [order.notes for order in seen] == ["", "", "a", "", ""]
 

@@ -11,7 +11,7 @@ import pytest
 
 import medorder
 
-PHI = {
+PHI: Any = {
     "service_type": "canary<service>",
     "diagnosis_codes": ["canary-code"],
     "notes": "canary-notes & more",
@@ -28,8 +28,7 @@ VERIFICATION: medorder.VerificationData = {
 @pytest.fixture
 def order(order_service: Any, order_session: medorder.Session, order_actor: Any) -> medorder.Order:
     order_service.admin(order_actor).register_relationship("north", "canary-patient", "canary-provider")
-    people = {"patient_id": "canary-patient", "provider_id": "canary-provider"}
-    order = order_session.create_order({**people, **PHI})  # type: ignore[typeddict-item]
+    order = order_session.create_order(patient_id="canary-patient", provider_id="canary-provider", **PHI)
     order_session.update_status(order.id, status="verified", verification_data=VERIFICATION)
     return order_session.order(order.id)
 

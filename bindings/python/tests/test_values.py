@@ -16,8 +16,8 @@ SUMMARY = ["id", "territory_id", "patient_id", "provider_id", "status", "version
 
 @pytest.fixture
 def order(order_session: medorder.Session, new: dict[str, Any]) -> medorder.OrderSummary:
-    insurance = {"carrier": "Prairie", "policy_number": "POL-1"}
-    return order_session.create_order(**new, notes="first", insurance=insurance)
+    new |= {"notes": "first", "insurance": {"carrier": "Prairie", "policy_number": "POL-1"}}
+    return order_session.create_order(**new)
 
 
 def test_shapes_are_the_wires(order_session: medorder.Session, order: medorder.OrderSummary) -> None:
