@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::log::{AuditExport, ExportedEntry};
 use super::report::VerifyReport;
-use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
+use super::{Admin, Builder, OrderService, Progress, RotationReport, Session, Subscription};
 use crate::access::Actor;
 use crate::error::Result;
 use crate::keys::KeyProvider;
@@ -61,6 +63,22 @@ impl BlockingService {
         block_on(OrderService::open(url, keys)).map(Self::new)
     }
 
+    /// As [`OrderService::generation`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn generation(&self) -> Result<String> {
+        block_on(self.service.generation())
+    }
+
+    /// As [`OrderService::checkpoint_public_key`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_public_key(&self) -> Result<[u8; 32]> {
+        block_on(self.service.checkpoint_public_key())
+    }
+
     /// The same service for async callers.
     #[must_use]
     pub const fn service(&self) -> &OrderService {
@@ -85,6 +103,28 @@ impl BlockingService {
     /// As there.
     pub fn close(&self) -> Result<()> {
         block_on(self.service.close())
+    }
+}
+
+impl Builder {
+    /// As [`Builder::open`], for callers that block.
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("medorder-doc-blocking-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).ok();
+    /// # let (db, key) = (folder.join("orders.db"), folder.join("root.key"));
+    /// # medorder::generate_key_file(&key)?;
+    /// let service = medorder::OrderService::builder(&db, medorder::KeyFile::open(&key)?).open_blocking()?;
+    /// assert_eq!(service.generation()?.len(), 36);
+    /// service.close()?;
+    /// # std::fs::remove_dir_all(&folder).ok();
+    /// # Ok::<(), medorder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_blocking(self) -> Result<BlockingService> {
+        block_on(self.open()).map(BlockingService::new)
     }
 }
 
@@ -117,6 +157,7 @@ blocking!(BlockingSession.session: Session {
     fn order_by_key(&self, key: &IdempotencyKey) -> OrderSummary;
     fn orders(&self, filter: &OrderFilter, cursor: Option<&str>, limit: usize, fields: Option<FieldSet>) -> OrderPage;
     fn allowed_transitions(&self, id: OrderId) -> Vec<TransitionOption>;
+    fn call(&self, name: &str, arguments: &[u8]) -> Zeroizing<Vec<u8>>;
     fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> AuditPage;
     fn disclosures(&self, patient: &PatientId, after: u64, limit: usize) -> AuditPage;
     fn verify_audit(&self, checkpoint: Option<&str>) -> VerifyReport;
@@ -130,6 +171,7 @@ blocking!(BlockingAdmin.admin: Admin {
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
     fn unregister_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
     fn territories(&self) -> Vec<TerritoryId>;
+    fn call(&self, name: &str, arguments: &[u8], progress: impl FnMut(Progress) + Send) -> Zeroizing<Vec<u8>>;
     fn rotate_keys(&self, territory: &TerritoryId, progress: impl FnMut(Progress) + Send) -> RotationReport;
     fn change_root(&self, keys: impl KeyProvider, progress: impl FnMut(Progress) + Send) -> ();
     fn checkpoint(&self) -> Vec<String>;
@@ -164,6 +206,13 @@ impl BlockingSession {
 }
 
 impl BlockingSubscription {
+    /// The same subscription for a caller that polls: between two polls such a caller can wait for other things too.
+    /// Polls may read from the disk, so never poll it on a shared executor.
+    #[must_use]
+    pub fn into_async(self) -> Subscription {
+        self.subscription
+    }
+
     /// The next event, or `None` if none came within `timeout`.
     ///
     /// # Errors
