@@ -865,7 +865,7 @@ typedef struct {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif
 
 /**
  * Makes an actor without roles and territories. `purpose` says what the access is for: `treatment`, `payment`,
@@ -1720,7 +1720,7 @@ size_t medorder_text_length(const medorder_text *text);
 void medorder_text_free(medorder_text *text);
 
 #ifdef __cplusplus
-}
-#endif
+} 
+#endif 
 
 #endif  /* MEDORDER_H */

@@ -1,19 +1,19 @@
 /*
  * medorder.h for compilers without <stdint.h>: C89 and C++98. Include this file instead.
  *
- * It names the integers of medorder.h by what <limits.h> says of this compiler. Where one of them has no type the
- * compilation stops, since a program with other widths would not fit the library.
+ * Where the system has the header all the same, as every glibc has, it is used. Elsewhere the integers of medorder.h are
+ * named by what <limits.h> says of the compiler; where one of them has no type the compilation stops, since a program
+ * with other widths would not fit the library. MEDORDER_OWN_TYPES forces the second way.
  */
 #ifndef MEDORDER_C89_H
 #define MEDORDER_C89_H
 
 #include <limits.h>
 
+#if defined(MEDORDER_OWN_TYPES) || \
+    !(defined(__GLIBC__) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 199901L) || defined(INT32_MAX))
 #ifndef MEDORDER_NO_STDINT
 #define MEDORDER_NO_STDINT
-
-/* A program that has <stdint.h> after all may include it as well: then its types are these. */
-#if !defined(INT32_MAX) && !defined(_STDINT_H) && !defined(_STDINT_H_)
 
 #if UCHAR_MAX != 255
 #error "medorder needs bytes of 8 bits"

@@ -18,7 +18,7 @@ fn header() -> String {
     let mut text = Vec::new();
     bindings.write(&mut text);
     // What cbindgen closes its brackets with is no comment in C89.
-    String::from_utf8(text).unwrap().replace("  // extern \"C\"", "").replace("  // __cplusplus", "")
+    String::from_utf8(text).unwrap().replace(" // extern \"C\"", "").replace(" // __cplusplus", "")
 }
 
 /// `MEDORDER_WRITE_HEADER=1 cargo test -p medorder-ffi --test header` writes it anew.
