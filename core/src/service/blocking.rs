@@ -148,6 +148,7 @@ macro_rules! blocking {
 }
 
 blocking!(BlockingSession.session: Session {
+    fn call(&self, name: &str, arguments: &[u8]) -> Zeroizing<Vec<u8>>;
     fn create_order(&self, request: CreateOrder) -> OrderSummary;
     fn create_orders(&self, requests: Vec<CreateOrder>, mode: BatchMode) -> Vec<BatchItem>;
     fn update_status(&self, id: OrderId, change: StatusChange) -> OrderSummary;
@@ -166,6 +167,7 @@ blocking!(BlockingSession.session: Session {
 });
 
 blocking!(BlockingAdmin.admin: Admin {
+    fn call(&self, name: &str, arguments: &[u8], progress: impl FnMut(Progress) + Send) -> Zeroizing<Vec<u8>>;
     fn register_territory(&self, territory: &TerritoryId) -> ();
     fn unregister_territory(&self, territory: &TerritoryId) -> ();
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
