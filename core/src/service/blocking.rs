@@ -158,7 +158,6 @@ blocking!(BlockingSession.session: Session {
     fn order_by_key(&self, key: &IdempotencyKey) -> OrderSummary;
     fn orders(&self, filter: &OrderFilter, cursor: Option<&str>, limit: usize, fields: Option<FieldSet>) -> OrderPage;
     fn allowed_transitions(&self, id: OrderId) -> Vec<TransitionOption>;
-    fn call(&self, name: &str, arguments: &[u8]) -> Zeroizing<Vec<u8>>;
     fn audit(&self, filter: &AuditFilter, after: u64, limit: usize) -> AuditPage;
     fn disclosures(&self, patient: &PatientId, after: u64, limit: usize) -> AuditPage;
     fn verify_audit(&self, checkpoint: Option<&str>) -> VerifyReport;
@@ -173,7 +172,6 @@ blocking!(BlockingAdmin.admin: Admin {
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
     fn unregister_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();
     fn territories(&self) -> Vec<TerritoryId>;
-    fn call(&self, name: &str, arguments: &[u8], progress: impl FnMut(Progress) + Send) -> Zeroizing<Vec<u8>>;
     fn rotate_keys(&self, territory: &TerritoryId, progress: impl FnMut(Progress) + Send) -> RotationReport;
     fn change_root(&self, keys: impl KeyProvider, progress: impl FnMut(Progress) + Send) -> ();
     fn checkpoint(&self) -> Vec<String>;

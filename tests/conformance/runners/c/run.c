@@ -113,7 +113,8 @@ int main(int count, char **arguments)
     world.saved = json_pack("{s:O}", "paths", json_object_get(job, "paths"));
     pthread_mutex_init(&world.host.lock, NULL);
     snprintf(world.url, sizeof world.url, "%s", json_string_value(json_object_get(job, "url")));
-    snprintf(world.keys_name, sizeof world.keys_name, "a");
+    const char *keys = json_string_value(json_object_get(world.scenario, "keys"));
+    snprintf(world.keys_name, sizeof world.keys_name, "%s", keys != NULL && strcmp(keys, "host") == 0 ? "host" : "a");
     name = json_string_value(json_object_get(world.scenario, "name"));
     if (world.scenario == NULL || world.actors == NULL || world.saved == NULL || name == NULL)
       because(&why, "the scenario or the job is not readable: %s", fault.text);

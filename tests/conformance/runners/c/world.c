@@ -74,7 +74,7 @@ medorder_keys *world_keys(world *world, const char *name, outcome *outcome, why 
 {
   medorder_keys *keys = NULL;
   medorder_error *error = NULL;
-  if (is(world->scenario, "keys", "host")) {
+  if (strcmp(name, "host") == 0) {
     medorder_key_callbacks callbacks = MEDORDER_KEY_CALLBACKS_INIT;
     callbacks.wrap = host_wrap;
     callbacks.unwrap = host_unwrap;
