@@ -133,12 +133,7 @@ impl Texts {
     ///
     /// # Safety
     /// As [`bytes`].
-    pub(crate) unsafe fn required<'a>(
-        &mut self,
-        name: &str,
-        text: *const c_char,
-        length: usize,
-    ) -> &'a str {
+    pub(crate) unsafe fn required<'a>(&mut self, name: &str, text: *const c_char, length: usize) -> &'a str {
         // SAFETY: the caller says so.
         let read = unsafe { read(text, length, LONGEST) };
         self.noted(name, read.and_then(|text| text.ok_or(Rule::Required))).unwrap_or_default()
@@ -189,11 +184,7 @@ pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, length: usize) ->
 ///
 /// # Safety
 /// As [`bytes`].
-pub(crate) unsafe fn optional<'a>(
-    name: &str,
-    text: *const c_char,
-    length: usize,
-) -> Result<Option<&'a str>> {
+pub(crate) unsafe fn optional<'a>(name: &str, text: *const c_char, length: usize) -> Result<Option<&'a str>> {
     let mut texts = Texts::default();
     // SAFETY: the caller says so.
     let text = unsafe { texts.optional(name, text, length) };

@@ -97,9 +97,8 @@ pub struct medorder_directory {
 #[derive(Clone, Copy)]
 pub struct medorder_anchor {
     /// Keeps `note` durably; the same may come twice. Answers MEDORDER_OK, or anything else if it is not kept.
-    pub keep: Option<
-        unsafe extern "C" fn(user_data: *mut c_void, note: *const c_char, note_length: usize) -> i32,
-    >,
+    pub keep:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, note: *const c_char, note_length: usize) -> i32>,
     /// Writes the newest note of `chain` (a territory, or empty for the system chain) to `note`, at most `*note_length`
     /// bytes, and its length to `*note_length`; 0 if there is none. Answers MEDORDER_OK, or anything else if it cannot
     /// tell.
@@ -198,7 +197,8 @@ pub(crate) struct HostKeys {
     user_data: UserData,
 }
 
-type WrapFunction = unsafe extern "C" fn(*mut c_void, *const u8, *const u8, usize, *mut u8, *mut usize) -> i32;
+type WrapFunction =
+    unsafe extern "C" fn(*mut c_void, *const u8, *const u8, usize, *mut u8, *mut usize) -> i32;
 type UnwrapFunction = unsafe extern "C" fn(*mut c_void, *const u8, usize, *const u8, usize, *mut u8) -> i32;
 
 impl HostKeys {

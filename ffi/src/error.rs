@@ -39,7 +39,8 @@ impl medorder_error {
             .number(MEDORDER_ERROR_ALLOWED, allowed)
             .number(MEDORDER_ERROR_CURRENT_VERSION, whole(details.current_version))
             .number(MEDORDER_ERROR_SEQ, whole(details.seq));
-        let faults = error.faults().iter().map(|fault| (Text::new(&fault.path), Text::new(fault.rule.name())));
+        let faults =
+            error.faults().iter().map(|fault| (Text::new(&fault.path), Text::new(fault.rule.name())));
         Self {
             code: i32::from(code.number()),
             message: Text::new(error.to_string()),
@@ -91,7 +92,9 @@ pub unsafe extern "C" fn medorder_error_text(
     length: *mut usize,
 ) -> i32 {
     // SAFETY: the caller gives NULL or what lives and may be written.
-    unsafe { boundary(std::ptr::null_mut(), || handle("error", error)?.record.show_text(member, text, length)) }
+    unsafe {
+        boundary(std::ptr::null_mut(), || handle("error", error)?.record.show_text(member, text, length))
+    }
 }
 
 /// A number of an error, like `MEDORDER_ERROR_CURRENT_VERSION`; `MEDORDER_ABSENT` if it does not apply.

@@ -65,7 +65,10 @@ impl medorder_order {
                 verification.and_then(|value| value.authorization_number.as_ref()),
             )
             .optional(MEDORDER_ORDER_VERIFICATION_VERIFIED_BY, verification.map(|value| &value.verified_by))
-            .optional(MEDORDER_ORDER_VERIFICATION_METHOD, verification.map(|value| &value.verification_method))
+            .optional(
+                MEDORDER_ORDER_VERIFICATION_METHOD,
+                verification.map(|value| &value.verification_method),
+            )
             .number(MEDORDER_ORDER_STATUS, status_number(summary.status))
             .number(MEDORDER_ORDER_VERSION, i64::try_from(summary.version).ok())
             .number(MEDORDER_ORDER_CREATED_AT, summary.created_at.as_micros())
@@ -107,7 +110,9 @@ pub unsafe extern "C" fn medorder_order_text(
     length: *mut usize,
 ) -> i32 {
     // SAFETY: the caller gives NULL or what lives and may be written.
-    unsafe { boundary(std::ptr::null_mut(), || handle("order", order)?.record.show_text(member, text, length)) }
+    unsafe {
+        boundary(std::ptr::null_mut(), || handle("order", order)?.record.show_text(member, text, length))
+    }
 }
 
 /// A number of an order, like `MEDORDER_ORDER_VERSION`.

@@ -241,7 +241,8 @@ pub unsafe extern "C" fn medorder_change_text(
 ) -> i32 {
     let work = || {
         // SAFETY: the caller gives NULL or what lives and may be read.
-        let (change, text) = unsafe { (handle_mut("change", change)?, self::text("text", text, text_length)?) };
+        let (change, text) =
+            unsafe { (handle_mut("change", change)?, self::text("text", text, text_length)?) };
         match member {
             MEDORDER_CHANGE_NOTES => change.notes = Some(text.into()),
             MEDORDER_CHANGE_REASON => change.reason = Some(text.to_owned()),

@@ -8,7 +8,9 @@ use medorder::service::BlockingService;
 use medorder::{OrderService, Result, wire};
 
 use crate::boundary::{boundary, boundary_value, free, give, handle, json, slot, text, value_slot};
-use crate::callbacks::{HostAnchor, HostDirectory, Versioned, medorder_anchor, medorder_directory, versioned};
+use crate::callbacks::{
+    HostAnchor, HostDirectory, Versioned, medorder_anchor, medorder_directory, versioned,
+};
 use crate::error::medorder_error;
 use crate::keys::medorder_keys;
 use crate::local::Local;

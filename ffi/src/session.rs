@@ -7,9 +7,7 @@ use medorder::service::BlockingSession;
 use medorder::{DeleteOrder, OrderFilter, OrderId, Result};
 
 use crate::actor::medorder_actor;
-use crate::boundary::{
-    Texts, boundary, boundary_value, free, give, handle, json, optional, slot, text,
-};
+use crate::boundary::{Texts, boundary, boundary_value, free, give, handle, json, optional, slot, text};
 use crate::callbacks::{Versioned, versioned};
 use crate::error::medorder_error;
 use crate::local::Local;

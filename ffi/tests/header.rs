@@ -66,8 +66,9 @@ fn every_function_passes_the_boundary_and_is_declared() {
     let functions = exported();
     for (name, text) in &functions {
         let body = text.split_once(" {\n").unwrap().1;
-        let wrapped =
-            body.contains("boundary(") || body.contains("boundary_value(") || body.trim_start().starts_with("named(");
+        let wrapped = body.contains("boundary(")
+            || body.contains("boundary_value(")
+            || body.trim_start().starts_with("named(");
         assert!(wrapped, "{name} has no boundary");
     }
     assert!(functions.len() > 60, "{} functions", functions.len());
@@ -86,7 +87,10 @@ fn every_function_says_what_it_does_whose_it_is_and_which_thread() {
             let name = signature.split_once("fn ").unwrap().1.split_once('(').unwrap().0;
             assert!(comment.contains("Threads:"), "{name} says nothing of threads");
             let gives = signature.contains("*mut *mut medorder_") && !name.ends_with("_free");
-            assert!(!gives || comment.contains("Errors:") || comment.contains("Errors: "), "{name}: no errors");
+            assert!(
+                !gives || comment.contains("Errors:") || comment.contains("Errors: "),
+                "{name}: no errors"
+            );
             for place in ["medorder_order,", "medorder_text,", "medorder_session,", "medorder_keys,"] {
                 let gives = signature.contains(&format!("*mut *mut {place}"));
                 assert!(!gives || comment.contains("Ownership:"), "{name} says nothing of ownership");
