@@ -1,5 +1,7 @@
 //! The faces of other languages: how each is built, judged, and made ready for the conformance suite.
 
+mod c;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[];
+pub(crate) const ALL: &[Face] = &[c::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project) -> Result<(), String> {
@@ -47,7 +49,6 @@ pub(crate) fn folder(project: &Project, face: &str) -> Result<PathBuf, String> {
 
 /// Leaves the program that the conformance suite starts for a face, `target/faces/NAME/run`: a shell script of one
 /// command, which gets the script's arguments.
-#[allow(dead_code)]
 pub(crate) fn leave_runner(project: &Project, face: &str, command: &str) -> Result<(), String> {
     let path = folder(project, face)?.join("run");
     let text = format!("#!/bin/sh\nexec {command} \"$@\"\n");
