@@ -58,7 +58,7 @@ def test_the_sdist_installs_in_a_clean_place(tmp_path: Path) -> None:
         tar.extractall(tmp_path, filter="data")
     [source] = [path for path in tmp_path.iterdir() if path.is_dir()]
     venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv/bin/python"
+    python = str(tmp_path / "venv/bin/python")
     # As the wheel was built: only the engine and the face are compiled anew.
     config = tomllib.loads((ROOT / ".cargo/config.toml").read_text())
     settings = {
@@ -72,5 +72,5 @@ def test_the_sdist_installs_in_a_clean_place(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     example = str(ROOT / "examples/python/story.py")
     (tmp_path / "empty").mkdir()
-    run = subprocess.run([str(python), example], cwd=tmp_path / "empty", capture_output=True, text=True)
+    run = subprocess.run([python, example], cwd=tmp_path / "empty", capture_output=True, text=True)
     assert (run.stdout, run.stderr) == (Path(example).with_suffix(".txt").read_text(), "")

@@ -1,5 +1,6 @@
 //! The faces of other languages: how each is built, judged, and made ready for the conformance suite.
 
+mod c;
 mod python;
 
 use std::fs;
@@ -20,7 +21,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[python::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, python::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project) -> Result<(), String> {

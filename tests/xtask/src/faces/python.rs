@@ -66,8 +66,14 @@ fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
     ];
     run(&mut in_source("mypy", &typed))?;
     run(&mut in_source("mypy", &["../../examples/python/story_async.py"]))?;
-    let compared = 
-        ["--mypy-config-file", "pyproject.toml", "--allowlist", "tests/stubtest.txt", "--concise", "medorder"];
+    let compared = [
+        "--mypy-config-file",
+        "pyproject.toml",
+        "--allowlist",
+        "tests/stubtest.txt",
+        "--concise",
+        "medorder",
+    ];
     run(&mut in_source("mypy.stubtest", &compared))?;
     counted(&mut in_source("pytest", &["--quiet"]), tally)
 }
