@@ -59,12 +59,12 @@ def test_the_sdist_installs_in_a_clean_place(tmp_path: Path) -> None:
     [source] = [path for path in tmp_path.iterdir() if path.is_dir()]
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv/bin/python")
-    # As the wheel was built: only the engine and the face are compiled anew.
+    # A folder of its own, so that other paths to the same crates do not make the project compile them anew.
     config = tomllib.loads((ROOT / ".cargo/config.toml").read_text())
     settings = {
         **config["env"],
         "MATURIN_PEP517_ARGS": "--profile dev",
-        "CARGO_TARGET_DIR": str(ROOT / "target"),
+        "CARGO_TARGET_DIR": str(ROOT / "target/faces/python/sdist"),
         "PATH": f"{maturin.parent}{os.pathsep}{os.environ['PATH']}",
     }
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "."]
