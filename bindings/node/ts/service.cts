@@ -151,7 +151,8 @@ export class OrderService {
  * Makes a file with a new root key, readable by its owner alone. Whoever loses it loses the data. A file that is there
  * is never overwritten.
  *
- * @throws {MedorderError} `KEY_UNAVAILABLE` if the file is there or cannot be written.
+ * @throws {MedorderError} `VALIDATION_ERROR` (`key_file duplicate`) if the file is there; `KEY_UNAVAILABLE` if it cannot be
+ * written.
  * @example
  * await generateKeyFile('root.key');
  */
