@@ -28,24 +28,12 @@ struct Made(&'static str, Database);
 /// What was made and is in no case's hands, by schema.
 static FREE: Mutex<Vec<Made>> = Mutex::new(Vec::new());
 
-/// Puts a database back to what its template was.
-const RESET: &str = "BEGIN; DELETE FROM medorder.audit_entries; DELETE FROM medorder.orders; \
-    DELETE FROM medorder.idempotency; DELETE FROM medorder.relationships; DELETE FROM medorder.checkpoints; \
-    DELETE FROM medorder.territories; DELETE FROM medorder.keys; DELETE FROM medorder.meta; \
-    INSERT INTO medorder.meta SELECT * FROM born.meta; INSERT INTO medorder.keys SELECT * FROM born.keys; \
-    INSERT INTO medorder.territories SELECT * FROM born.territories; COMMIT";
-
-/// What a template must be put back to.
-const BORN: &str = "CREATE SCHEMA born; CREATE TABLE born.meta AS SELECT * FROM medorder.meta; \
-    CREATE TABLE born.keys AS SELECT * FROM medorder.keys; \
-    CREATE TABLE born.territories AS SELECT * FROM medorder.territories";
-
 impl Drop for Made {
     fn drop(&mut self) {
         // After a failure somebody may want to look at it.
         if !std::thread::panicking() {
             let database = self.1.clone();
-            database.run(RESET);
+            database.put_back();
             free().push(Self(self.0, database));
         }
     }
@@ -114,7 +102,7 @@ fn template(schema: &str) -> &'static str {
             let url = database.url(OWNER);
             let made = async { medorder::storage::postgres::init(&url, &settings, &initial()).await };
             runtime().block_on(made).expect("the owner makes the schema");
-            database.run(BORN);
+            database.remember();
             (name, database.name)
         };
         schemas.into_iter().map(make).collect()

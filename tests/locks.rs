@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use medorder::service::BlockingService;
 use medorder::{ErrorCode, TestKey, Verdict};
 use medorder_tests::child::Worker;
 use medorder_tests::raw::RawFile;
-use medorder_tests::root;
+use medorder_tests::{request, root};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 
@@ -181,6 +183,30 @@ fn a_second_service_of_the_process_keeps_the_locks() {
     scene.service.must("create north");
     scene.service.must("close");
     assert_eq!(orders_after(&scene.path), 3);
+}
+
+/// A caller that blocks polls on its own thread, where nothing can interrupt it.
+#[test]
+fn a_poll_does_not_wait_for_a_process_that_writes() {
+    let scene = Scene::new();
+    let service = BlockingService::open(&scene.path, TestKey::new()).unwrap();
+    let session = service.service().session(root(), "north".parse().unwrap()).inline();
+    let mut context = Context::from_waker(Waker::noop());
+    let free = pin!(session.create_order(request())).poll(&mut context);
+    assert!(matches!(free, Poll::Ready(Ok(_))), "with the lock free the change commits right there");
+
+    let mut other = Worker::start(WORKER, ["ask"]);
+    other.must(&format!("host-open {}", scene.path.display()));
+    other.must("host-sql BEGIN IMMEDIATE");
+    let mut waits = pin!(session.create_order(request()));
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    other.must("host-sql ROLLBACK");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(waits).unwrap();
+    assert!(pin!(session.create_order(request())).poll(&mut context).is_ready(), "and so it goes on");
+    service.close().unwrap();
+    drop((other, scene.service));
+    assert_eq!(orders_after(&scene.path), 4);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
+mod faces;
 mod floor;
 mod library;
 mod orders;
@@ -34,7 +35,8 @@ throughput [--rounds N] [--seconds S] [--filter TEXT] [--full | --normal] [--qui
   --only SIDE     floor or library alone, for a profiler
   --postgres      on a PostgreSQL server that is started for it; with a URL, on that one: its user makes a role and
                   databases whose names begin with medorder_bench, and drops the databases again
-  --no-row-security   without the policies: what they cost";
+  --no-row-security   without the policies: what they cost
+  --faces [N]     create and get through each language beside Rust, N calls a row (default 4,000)";
 
 struct Options {
     rounds: usize,
@@ -50,6 +52,8 @@ struct Options {
     /// On PostgreSQL, at this URL if there is one.
     postgres: Option<Option<String>>,
     row_security: bool,
+    /// Calls a row of the faces, if they are what is measured.
+    faces: Option<usize>,
 }
 
 impl Options {
@@ -111,8 +115,9 @@ fn options() -> Options {
         memory: false,
         postgres: None,
         row_security: true,
+        faces: None,
     };
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
     let refuse = || -> ! {
         println!("{USAGE}");
         std::process::exit(2)
@@ -134,6 +139,14 @@ fn options() -> Options {
             "--memory" => options.memory = true,
             "--postgres" => options.postgres = Some(None),
             "--postgres-url" => options.postgres = Some(Some(value())),
+            "--faces" => {
+                let count = words.next_if(|word| !word.starts_with('-')).unwrap_or_else(|| "4000".to_owned());
+                options.faces = Some(count.parse().unwrap_or_else(|_| refuse()));
+            }
+            "--face-alone" => {
+                faces::alone(value().parse().unwrap_or_else(|_| refuse()));
+                std::process::exit(0);
+            }
             "--no-row-security" => options.row_security = false,
             _ => refuse(),
         }
@@ -143,6 +156,10 @@ fn options() -> Options {
 
 fn main() {
     let options = options();
+    if let Some(count) = options.faces {
+        faces::measure(options.rounds, count);
+        return;
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let shapes = Arc::new(shapes(options.real));
     if options.memory {

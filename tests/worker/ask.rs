@@ -106,6 +106,11 @@ impl Desk {
                 self.host = Some(conn);
                 Ok(count.to_string())
             }
+            ["host-sql", ref statement @ ..] => {
+                let host = self.host.as_ref().expect("an open connection");
+                host.execute_batch(&statement.join(" ")).expect("the statement runs");
+                Ok(String::new())
+            }
             ["host-close"] => {
                 self.host.take().expect("an open connection").close().expect("it closes");
                 Ok(String::new())

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::log::{AuditExport, ExportedEntry};
 use super::report::VerifyReport;
 use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
@@ -108,6 +110,7 @@ macro_rules! blocking {
 }
 
 blocking!(BlockingSession.session: Session {
+    fn call(&self, name: &str, arguments: &[u8]) -> Zeroizing<Vec<u8>>;
     fn create_order(&self, request: CreateOrder) -> OrderSummary;
     fn create_orders(&self, requests: Vec<CreateOrder>, mode: BatchMode) -> Vec<BatchItem>;
     fn update_status(&self, id: OrderId, change: StatusChange) -> OrderSummary;
@@ -125,6 +128,7 @@ blocking!(BlockingSession.session: Session {
 });
 
 blocking!(BlockingAdmin.admin: Admin {
+    fn call(&self, name: &str, arguments: &[u8], progress: impl FnMut(Progress) + Send) -> Zeroizing<Vec<u8>>;
     fn register_territory(&self, territory: &TerritoryId) -> ();
     fn unregister_territory(&self, territory: &TerritoryId) -> ();
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();

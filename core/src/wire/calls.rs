@@ -266,3 +266,65 @@ fn batch<T>(
     }
     Some((items.iter().map(|value| judge(value, "", read)).collect(), mode?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn shown(error: &Error) -> Vec<String> {
+        error.faults().iter().map(ToString::to_string).collect()
+    }
+
+    fn faults(name: &str, json: &str) -> Vec<String> {
+        session_call(name, json.as_bytes()).err().map(|error| shown(&error)).unwrap_or_default()
+    }
+
+    #[test]
+    fn arguments_that_are_missing_or_strange_are_all_named() {
+        assert_eq!(
+            faults("order", r#"{"id":"x","fields":["notes","shoe_size"]}"#),
+            ["id unknown", "order_id required", "fields[1] one_of"]
+        );
+        assert_eq!(
+            faults("orders", r#"{"filter":{"status":["new"],"colour":1},"limit":501,"cursor":7}"#),
+            ["filter.colour unknown", "filter.status[0] one_of", "cursor type", "limit format"]
+        );
+        assert_eq!(faults("relationships", r#"{"after":{"patient_id":""},"filter":[]}"#), ["filter type"]);
+        assert_eq!(
+            faults("audit", r#"{"filter":{"from":"2026-01-01"},"after":-1}"#),
+            ["filter.from format", "after format"]
+        );
+        assert_eq!(faults("delete_order", "{}"), ["order_id required", "reason required"]);
+        assert_eq!(
+            faults("create_orders", r#"{"requests":{},"mode":"most"}"#),
+            ["mode one_of", "requests type"]
+        );
+        assert_eq!(faults("revoke", r#"{"now":true}"#), ["now unknown"]);
+        assert_eq!(faults("order", "[]"), ["type"]);
+        assert_eq!(faults("order", "{"), ["format"]);
+        assert_eq!(faults("destroy", "{}"), ["call one_of"]);
+        let admin = admin_call("rotate_keys", b"{}").err().map(|error| shown(&error));
+        assert_eq!(admin, Some(vec!["territory_id required".to_owned()]));
+    }
+
+    #[test]
+    fn items_of_a_batch_fail_each_for_itself() {
+        let json = br#"{"mode":"each","changes":[{"order_id":"x","status":"done"},7]}"#;
+        let Ok(SessionCall::UpdateStatuses(items, BatchMode::Each)) = session_call("update_statuses", json)
+        else {
+            panic!("the batch is read");
+        };
+        let items: Vec<_> = items.iter().map(|item| item.as_ref().err().map(shown)).collect();
+        let expected = [vec!["order_id format", "status one_of"], vec!["type"]];
+        assert_eq!(items, expected.map(|list| Some(list.into_iter().map(str::to_owned).collect())));
+    }
+
+    #[test]
+    fn a_page_has_fifty_if_nobody_says() {
+        let Ok(SessionCall::Orders { limit, cursor, fields, .. }) = session_call("orders", b"{}") else {
+            panic!("the call is read");
+        };
+        assert_eq!((limit, cursor, fields), (50, None, None));
+    }
+}

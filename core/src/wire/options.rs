@@ -63,11 +63,12 @@ pub fn open_options(json: &[u8]) -> Result<OpenOptions> {
             "patience_ms",
         ];
         let members = Members::read(value, path, KNOWN, faults)?;
+        let create = flag(&members, "create", faults);
         let synchronous = members.optional_parsed("synchronous", synchronous, faults);
         let connections = members.optional_number("connections", faults);
         let connections = connections.map(|n| u32::try_from(n).ok().filter(|n| *n > 0).ok_or(Rule::Format));
         Some(OpenOptions {
-            create: flag(&members, "create", faults),
+            create,
             wait_for_disk: synchronous,
             key_cache_ttl: millis(&members, "key_cache_ttl_ms", faults),
             commit_timeout: millis(&members, "commit_timeout_ms", faults),
@@ -103,4 +104,51 @@ fn flag(members: &Members<'_, '_>, name: &str, faults: &mut Faults) -> Option<bo
 
 fn millis(members: &Members<'_, '_>, name: &str, faults: &mut Faults) -> Option<Duration> {
     members.optional_number(name, faults).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(json: &str) -> Vec<String> {
+        open_options(json.as_bytes()).unwrap_err().faults().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_member_is_read() {
+        let options = open_options(
+            br#"{"create":false,"synchronous":"normal","key_cache_ttl_ms":1,"commit_timeout_ms":2,
+                 "access":{"roles":{}},"cancel_before_start":true,"anchor_file":"notes","connections":3,
+                 "listen_url":"postgres://x","patience_ms":4}"#,
+        )
+        .unwrap();
+        assert_eq!((options.create, options.wait_for_disk), (Some(false), Some(false)));
+        let millis = [options.key_cache_ttl, options.commit_timeout, options.patience];
+        assert_eq!(millis.map(|time| time.unwrap().as_millis()), [1, 2, 4]);
+        assert_eq!(options.access, Some(AccessPolicy::empty()));
+        assert_eq!((options.cancel_before_start, options.connections), (Some(true), Some(3)));
+        assert_eq!(options.anchor_file, Some(PathBuf::from("notes")));
+        assert_eq!(options.listen_url.as_deref(), Some("postgres://x"));
+        let none = open_options(br#"{"create":null}"#).unwrap();
+        assert_eq!((none.create, none.access, none.anchor_file), (None, None, None));
+    }
+
+    #[test]
+    fn every_fault_is_listed() {
+        assert_eq!(
+            faults(
+                r#"{"create":1,"synchronous":"off","key_cache_ttl_ms":-1,"connections":0,"access":{"roles":{"a":{}}},"anchor":"x"}"#
+            ),
+            [
+                "anchor unknown",
+                "create type",
+                "synchronous one_of",
+                "key_cache_ttl_ms format",
+                "access.roles.a.permissions required",
+                "access.roles.a.fields required",
+                "connections format",
+            ]
+        );
+        assert_eq!(faults("[]"), ["type"]);
+    }
 }

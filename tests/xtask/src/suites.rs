@@ -26,6 +26,7 @@ const ONCE: &[(&str, &str)] = &[
         "committer",
         "holds commits back and counts calls in the queue, which are there at once only if reads are",
     ),
+    ("conformance", "has every engine"),
     ("cluster", "has crews of processes on every engine"),
     ("contention", "has every engine"),
     ("contract", "has every engine"),

@@ -159,7 +159,7 @@ pub(super) fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection
     Ok(conn)
 }
 
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 fn unsupported() -> Error {
     Error::new(ErrorCode::SchemaUnsupported, "the file is not a medorder database of a format known here")

@@ -3,6 +3,7 @@
 //! Reads run on the caller's thread: a point read takes a few microseconds, a hop to another thread ten times
 //! that. Writers of several processes take turns at the file's write lock.
 
+mod begin;
 mod connect;
 mod maintenance;
 mod read;
@@ -266,9 +267,16 @@ impl Storage for SqliteStorage {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(NotNow::Busy(unit)),
         };
+        if writer.as_mut().is_some_and(|writer| !writer.begin_now()) {
+            // Another process writes: the committer waits for it, and the caller for the committer.
+            return Err(NotNow::Busy(unit));
+        }
         self.shared.alone.store(true, Ordering::Relaxed);
-        let mut outcomes =
-            self.shared.commit(&mut writer, std::slice::from_ref(&unit), linker).map_err(NotNow::Failed)?;
+        let committed = self.shared.commit(&mut writer, std::slice::from_ref(&unit), linker);
+        if let (Err(_), Some(writer)) = (&committed, writer.as_mut()) {
+            writer.end_stray();
+        }
+        let mut outcomes = committed.map_err(NotNow::Failed)?;
         outcomes.pop().ok_or_else(|| NotNow::Failed(Error::new(ErrorCode::Internal, "a unit has no outcome")))
     }
 

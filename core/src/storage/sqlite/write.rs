@@ -32,6 +32,8 @@ pub(super) struct Writer {
     /// Head rows, valid while `PRAGMA data_version` is unchanged: nobody else wrote.
     heads: HashMap<Chain, CachedHead>,
     data_version: i64,
+    /// The transaction of the next commit is open already.
+    pub(super) begun: bool,
 }
 
 #[derive(Clone)]
@@ -44,7 +46,7 @@ struct CachedHead {
 
 impl Writer {
     pub(super) fn new(conn: Connection) -> Self {
-        Self { conn, heads: HashMap::new(), data_version: -1 }
+        Self { conn, heads: HashMap::new(), data_version: -1, begun: false }
     }
 
     /// Commits a group. After an error nothing of it is cached.
@@ -57,12 +59,7 @@ impl Writer {
     }
 
     fn attempt(&mut self, units: &[Unit], linker: &dyn Linker) -> Result<Vec<Outcome>, Failure> {
-        if !self.conn.is_autocommit() {
-            // A panic left its transaction open, and with it the lock against everybody.
-            let _ = self.run("ROLLBACK");
-            self.heads.clear();
-        }
-        self.run("BEGIN IMMEDIATE").map_err(|e| Failure::Nothing(unavailable(&e)))?;
+        self.begin().map_err(|e| Failure::Nothing(unavailable(&e)))?;
         let applied = self.apply_all(units, linker);
         let (outcomes, touched, marks) = match applied {
             Ok(applied) => applied,
@@ -493,7 +490,11 @@ impl Writer {
         Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    fn run(&self, sql: &'static str) -> rusqlite::Result<()> {
+    pub(super) fn forget_heads(&mut self) {
+        self.heads.clear();
+    }
+
+    pub(super) fn run(&self, sql: &'static str) -> rusqlite::Result<()> {
         self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 }
