@@ -1,5 +1,6 @@
-// What the face costs: `node bench.mjs [--orders N] [--in-flight N] [--synchronous normal|full] [--db PATH]`.
-// Prints JSON: microseconds per create and per get, the median of single calls and the mean of many in flight.
+// What a call costs through this face: `node bench.mjs [CALLS] [--callers 64] [--synchronous normal|full] [--db URL]`.
+// Prints lines of name and microseconds: the median of calls one after the other, and the whole time by the number of
+// calls with many callers at once. `throughput --faces` compares them with the Rust API.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,23 +9,22 @@ import { parseArgs } from 'node:util';
 
 import { OrderService, generateKeyFile } from 'medorder';
 
-const { values } = parseArgs({
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
   options: {
-    orders: { type: 'string', default: '5000' },
-    'in-flight': { type: 'string', default: '64' },
+    callers: { type: 'string', default: '64' },
     synchronous: { type: 'string', default: 'normal' },
     db: { type: 'string' },
   },
 });
-const [orders, inFlight] = [Number(values.orders), Number(values['in-flight'])];
+const [count, callers] = [Number(positionals[0] ?? 4000), Number(values.callers)];
+
 const folder = mkdtempSync(join(tmpdir(), 'medorder-bench-'));
-const key = join(folder, 'root.key');
-await generateKeyFile(key);
-const service = await OrderService.open(values.db ?? join(folder, 'orders.db'), { keyFile: key }, {
-  synchronous: values.synchronous,
-});
-const everything = ['requester', 'verifier', 'fulfiller', 'auditor', 'administrator'];
-const actor = { user_id: 'u-bench', roles: everything, territories: '*', purpose: 'operations' };
+const keyFile = join(folder, 'root.key');
+await generateKeyFile(keyFile);
+const url = values.db ?? join(folder, 'orders.db');
+const service = await OrderService.open(url, { keyFile }, { synchronous: values.synchronous });
+const actor = { user_id: 'u-1', roles: ['requester', 'administrator'], territories: '*', purpose: 'treatment' };
 const admin = service.admin(actor);
 await admin.registerTerritory('north');
 await admin.registerRelationship('north', 'p-1', 'npi-1');
@@ -33,54 +33,43 @@ const session = service.session(actor, 'north');
 const request = {
   patient_id: 'p-1',
   provider_id: 'npi-1',
-  service_type: 'MRI brain without contrast',
-  diagnosis_codes: ['R51.9', 'G43.909'],
-  notes: 'anxious, needs a quiet room; prior study two years ago',
+  service_type: 'MRI brain series 001',
+  diagnosis_codes: ['G43.01', 'G43.11'],
+  notes: 'claustrophobic, prefers mornings; '.repeat(6).slice(0, 200),
+  insurance: {
+    carrier: 'Prairie Mutual Health Insurance Company',
+    policy_number: 'POL-00010001',
+    group_number: 'G001',
+  },
 };
 const ids = [];
 const create = async () => void ids.push((await session.createOrder(request)).id);
 const get = async (n) => void (await session.order(ids[n % ids.length]));
 
-// Both warm, and at least one order there.
-for (let n = 0; n < 500; n += 1) await create();
-for (let n = 0; n < 500; n += 1) await get(n);
-
-const result = {
-  orders,
-  in_flight: inFlight,
-  synchronous: values.synchronous,
-  create_alone_us: await alone(create),
-  get_alone_us: await alone(get),
-  create_in_flight_us: await together(create),
-  get_in_flight_us: await together(get),
-};
+console.log(`create ${await middle(create)}`);
+console.log(`get ${await middle(get)}`);
+console.log(`create ${callers} ${await together(create)}`);
+console.log(`get ${callers} ${await together(get)}`);
 await service.close();
 rmSync(folder, { recursive: true });
-console.log(JSON.stringify(result));
 
-/** The median of calls made one after the other. */
-async function alone(call) {
+/** The median microseconds of a call. */
+async function middle(call) {
   const times = [];
-  for (let n = 0; n < orders; n += 1) {
-    const start = process.hrtime.bigint();
+  for (let n = 0; n < count; n += 1) {
+    const started = process.hrtime.bigint();
     await call(n);
-    times.push(Number(process.hrtime.bigint() - start));
+    times.push(Number(process.hrtime.bigint() - started) / 1000);
   }
-  times.sort((a, b) => a - b);
-  return round(times[Math.floor(times.length / 2)]);
+  return times.sort((a, b) => a - b)[count >> 1];
 }
 
-/** Time by calls, with a fixed number of them under way. */
+/** Microseconds a call with several callers, by the whole time. */
 async function together(call) {
-  let next = 0;
-  const start = process.hrtime.bigint();
-  const lane = async () => {
-    while (next < orders) await call(next++);
+  const started = process.hrtime.bigint();
+  const caller = async (first) => {
+    for (let n = first; n < count; n += callers) await call(n);
   };
-  await Promise.all(Array.from({ length: inFlight }, lane));
-  return round(Number(process.hrtime.bigint() - start) / orders);
-}
-
-function round(nanoseconds) {
-  return Math.round(nanoseconds / 100) / 10;
+  await Promise.all(Array.from({ length: callers }, (_, first) => caller(first)));
+  return Number(process.hrtime.bigint() - started) / 1000 / count;
 }

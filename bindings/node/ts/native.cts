@@ -68,13 +68,16 @@ export function platform(os: string = process.platform, cpu: string = process.ar
 export function load(name: string, version: string, requires: (path: string) => unknown = require): Native {
   const failures: unknown[] = [];
   for (const path of [`../native/medorder.${name}.node`, `@medorder/binding-${name}`]) {
+    let found: Native;
     try {
-      return matching(requires(path) as Native, version);
+      found = requires(path) as Native;
     } catch (error) {
       // What is there and cannot be loaded is the reason; that the other is not there is none.
       if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') failures.push(error);
       else failures.unshift(error);
+      continue;
     }
+    return matching(found, version);
   }
   const message =
     `medorder has no native binary for ${name}: the package @medorder/binding-${name} is missing or cannot be loaded. ` +
