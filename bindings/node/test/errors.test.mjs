@@ -9,7 +9,8 @@ import { ERROR_TABLE, KeyRefusedError, MedorderError } from 'medorder';
 import { refusal, request, world } from './support/world.mjs';
 
 const require = createRequire(import.meta.url);
-const { load, native, platform } = require('../dist/native.cjs');
+const { load, native } = require('../dist/native.cjs');
+const { platform } = require('../dist/platform.cjs');
 
 test('the table is the one of the engine', () => {
   const engine = native.errorTable().map(([code, number, kind, retryable, http_status]) => {

@@ -1,6 +1,6 @@
 // Finds and loads the native half, and says what it is made of.
 
-import { readFileSync } from 'node:fs';
+import { platform } from './platform.cjs';
 
 /** The version of this half. */
 export const VERSION = '0.1.0';
@@ -58,12 +58,6 @@ export interface NativeAdmin {
   changeRoot(number: number, kind: string, name: string, host: number): void;
 }
 
-/** The name of this platform in the names of binaries and packages, like `linux-x64-gnu`. */
-export function platform(os: string = process.platform, cpu: string = process.arch, musl = isMusl()): string {
-  const abi = os === 'linux' ? (musl ? '-musl' : '-gnu') : os === 'win32' ? '-msvc' : '';
-  return `${os}-${cpu}${abi}`;
-}
-
 /** Loads the native half of `name`: the one in this package, or that of the platform's own package. */
 export function load(name: string, version: string, requires: (path: string) => unknown = require): Native {
   const failures: unknown[] = [];
@@ -93,16 +87,6 @@ function matching(native: Native, version: string): Native {
     throw Object.assign(new Error(message), { code: 'ERR_MEDORDER_BINARY' });
   }
   return native;
-}
-
-/** True with the C library of Alpine and the like, which this process then has mapped. */
-function isMusl(): boolean {
-  if (process.platform !== 'linux') return false;
-  try {
-    return /\bld-musl-/.test(readFileSync('/proc/self/maps', 'latin1'));
-  } catch {
-    return false;
-  }
 }
 
 export const native = load(platform(), VERSION);

@@ -1,5 +1,8 @@
 // A reporter for `node --test`: what failed in full, and at the end cargo's line, which `cargo xtask test` counts.
 
+/** The runner's own count, of which cargo's line is the better one. */
+const SUMMARY = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /;
+
 export default async function* report(source) {
   const count = { passed: 0, failed: 0, ignored: 0 };
   const started = process.hrtime.bigint();
@@ -16,6 +19,8 @@ export default async function* report(source) {
       if (error?.expected !== undefined || error?.actual !== undefined) {
         yield `expected ${JSON.stringify(error.expected)}\nactual   ${JSON.stringify(error.actual)}\n`;
       }
+    } else if (type === 'test:diagnostic' && !SUMMARY.test(data.message)) {
+      yield `  ${data.message}\n`;
     } else if (type === 'test:stdout' || type === 'test:stderr') {
       yield data.message;
     }
