@@ -11,8 +11,10 @@ mod reply;
 mod service;
 mod session;
 
-use medorder::{Error, ErrorCode, wire};
+use medorder::{Error, ErrorCode, generate_key_file, wire};
 use napi_derive::napi;
+
+use crate::mail::{Mailbox, start};
 
 /// The version of the engine, which must be that of the package.
 #[napi(catch_unwind)]
@@ -32,6 +34,12 @@ pub fn error_table() -> Vec<(String, u32, String, bool, u32)> {
             (code.name().to_owned(), number, code.kind().name().to_owned(), code.retryable(), http)
         })
         .collect()
+}
+
+/// Makes a file with a new root key.
+#[napi(catch_unwind)]
+pub fn make_key_file(mailbox: &Mailbox, number: i64, path: String) {
+    start(&mailbox.mail, number, async move { generate_key_file(path).map(|()| wire::plain_json(&())) });
 }
 
 /// An error that is thrown at once. Its message is the body of the failure, which TypeScript turns into a

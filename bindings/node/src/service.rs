@@ -2,19 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use medorder::{Error, ErrorCode, OrderService, Result, TerritoryId, Zeroizing, generate_key_file, wire};
+use medorder::{Error, ErrorCode, OrderService, Result, TerritoryId, Zeroizing, wire};
 use napi_derive::napi;
 
 use crate::host::{Host, HostAnchor, HostDirectory, keys};
 use crate::mail::{Mail, Mailbox, start};
 use crate::session::{Admin, Session};
 use crate::thrown;
-
-/// Makes a file with a new root key.
-#[napi(catch_unwind)]
-pub(crate) fn make_key_file(mailbox: &Mailbox, number: i64, path: String) {
-    start(&mailbox.mail, number, async move { generate_key_file(path).map(|()| wire::plain_json(&())) });
-}
 
 /// A service. It is there before it is open: the answer to the number of its opening says how that went.
 #[napi]
@@ -27,7 +21,7 @@ pub struct Service {
 impl Service {
     /// Opens. `directory` and `anchor` are numbers of the host's functions, 0 if it brings none.
     #[napi(constructor, catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "what TypeScript has to say is flat")]
+    #[allow(clippy::too_many_arguments, reason = "what TypeScript has to say is flat")]
     pub fn new(
         mailbox: &Mailbox,
         number: i64,

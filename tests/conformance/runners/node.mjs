@@ -10,8 +10,7 @@ import {
   OrderService,
 } from '../../../bindings/node/dist/index.mjs';
 
-const FACE = 'node';
-const SCENARIO = ['name', 'why', 'skip', 'keys', 'directory', 'options', 'world', 'actors', 'steps'];
+const SCENARIO = ['name', 'why', 'skip', 'directory', 'options', 'world', 'actors', 'steps'];
 const STEP = ['do', 'as', 'in', 'with', 'save', 'expect', 'error'];
 
 /** One scenario on one database, with what the host brings and what was saved. */
@@ -36,7 +35,7 @@ class Play {
   }
 
   keys(name) {
-    if (this.scenario.keys !== 'host') return { keyFile: this.job.keys[name] };
+    if (name !== 'host') return { keyFile: this.job.keys[name] };
     const answer = () => {
       if (this.failing.keys) throw new Error('the host has no keys now');
     };
@@ -223,7 +222,7 @@ function read(path) {
 const count = { ran: 0, failed: 0, skipped: 0 };
 for (const job of read(process.argv[2]).jobs) {
   const scenario = read(job.scenario);
-  const reason = scenario.skip?.[FACE] ?? scenario.skip?.[job.engine];
+  const reason = scenario.skip?.[job.engine];
   if (reason) {
     count.skipped += 1;
     console.log(`skipped ${scenario.name}: ${reason}`);
