@@ -196,6 +196,25 @@ impl VerificationData {
         self
     }
 
+    /// The same as JSON text, for callers that have it as text; it is checked with the rest of the request. The text
+    /// `null` is none.
+    ///
+    /// ```
+    /// use medorder::{OrderStatus, StatusChange, VerificationData};
+    ///
+    /// let change = |json| {
+    ///     let data = VerificationData::new("u-7", "phone").coverage_json(json);
+    ///     StatusChange::to(OrderStatus::Verified).verification(data).check()
+    /// };
+    /// assert!(change(r#"{"copay": 20}"#).is_ok() && change(" null ").is_ok());
+    /// assert_eq!(change("{").unwrap_err().faults()[0].path, "verification_data.coverage_details");
+    /// ```
+    pub fn coverage_json(mut self, json: impl Into<Phi<String>>) -> Self {
+        let json = json.into();
+        self.coverage_details = (json.expose().trim_matches([' ', '\t', '\n', '\r']) != "null").then_some(json);
+        self
+    }
+
     /// Sets the payer's number of the authorisation; an empty number is none.
     pub fn authorization_number(mut self, number: impl Into<Phi<String>>) -> Self {
         self.authorization_number = Some(number.into());

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::log::{AuditExport, ExportedEntry};
 use super::report::VerifyReport;
-use super::{Admin, OrderService, Progress, RotationReport, Session, Subscription};
+use super::{Admin, Builder, OrderService, Progress, RotationReport, Session, Subscription};
 use crate::access::Actor;
 use crate::error::Result;
 use crate::keys::KeyProvider;
@@ -63,6 +63,22 @@ impl BlockingService {
         block_on(OrderService::open(url, keys)).map(Self::new)
     }
 
+    /// As [`OrderService::generation`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn generation(&self) -> Result<String> {
+        block_on(self.service.generation())
+    }
+
+    /// As [`OrderService::checkpoint_public_key`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_public_key(&self) -> Result<[u8; 32]> {
+        block_on(self.service.checkpoint_public_key())
+    }
+
     /// The same service for async callers.
     #[must_use]
     pub const fn service(&self) -> &OrderService {
@@ -87,6 +103,28 @@ impl BlockingService {
     /// As there.
     pub fn close(&self) -> Result<()> {
         block_on(self.service.close())
+    }
+}
+
+impl Builder {
+    /// As [`Builder::open`], for callers that block.
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("medorder-doc-blocking-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).ok();
+    /// # let (db, key) = (folder.join("orders.db"), folder.join("root.key"));
+    /// # medorder::generate_key_file(&key)?;
+    /// let service = medorder::OrderService::builder(&db, medorder::KeyFile::open(&key)?).open_blocking()?;
+    /// assert_eq!(service.generation()?.len(), 36);
+    /// service.close()?;
+    /// # std::fs::remove_dir_all(&folder).ok();
+    /// # Ok::<(), medorder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_blocking(self) -> Result<BlockingService> {
+        block_on(self.open()).map(BlockingService::new)
     }
 }
 
@@ -168,6 +206,13 @@ impl BlockingSession {
 }
 
 impl BlockingSubscription {
+    /// The same subscription for a caller that polls: between two polls such a caller can wait for other things too.
+    /// Polls may read from the disk, so never poll it on a shared executor.
+    #[must_use]
+    pub fn into_async(self) -> Subscription {
+        self.subscription
+    }
+
     /// The next event, or `None` if none came within `timeout`.
     ///
     /// # Errors

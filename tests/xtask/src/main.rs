@@ -9,6 +9,7 @@
 mod faces;
 mod files;
 mod house;
+mod install;
 mod layers;
 mod low_end;
 mod project;
@@ -38,6 +39,9 @@ cargo xtask test      everything: says what is missing on the machine and instal
                       with `, N skipped` if some were. A step that fails by another cause counts as one.
 cargo xtask faces     builds the faces of other languages into target/faces, after installing what they
                       need; the conformance suite (`cargo test --test conformance`) plays them.
+cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
+                      C++, and what pkg-config and CMake read. A release build, or with --debug the one of
+                      `cargo build`; the variable DESTDIR stands before DIR, for packages.
 cargo xtask demo      builds the quickstart example and runs it on the real orders in
                       examples/data/orders.ndjson; arguments after `demo` replace that file.
 cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
@@ -56,6 +60,9 @@ fn main() -> ExitCode {
         ["check"] => run::all(&project, steps::CHECK),
         ["test"] => run::all(&project, steps::TEST),
         ["faces"] => faces::build(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
+        ["install", options @ ..] => install::read(options)
+            .and_then(|target| install::install(&project, &target))
+            .map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
         ["demo", passed_on @ ..] => {
             steps::demo(&project, passed_on).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS)
         }

@@ -24,6 +24,28 @@ const NEEDS: &[Need] = &[
         package: "pgbouncer",
         there: || on_path("pgbouncer") || Path::new("/usr/sbin/pgbouncer").is_file(),
     },
+    Need { what: "a C++ compiler, for the C++ header", package: "g++", there: || on_path("c++") },
+    Need {
+        what: "pkg-config, for programs that link the C face",
+        package: "pkg-config",
+        there: || on_path("pkg-config"),
+    },
+    Need { what: "CMake, for programs that link the C face", package: "cmake", there: || on_path("cmake") },
+    Need {
+        what: "valgrind, which watches the memory of the C face",
+        package: "valgrind",
+        there: || on_path("valgrind"),
+    },
+    Need {
+        what: "abidiff, which compares the C face with the one before",
+        package: "abigail-tools",
+        there: || on_path("abidiff"),
+    },
+    Need {
+        what: "jansson, with which the C runner reads scenarios",
+        package: "libjansson-dev",
+        there: || Path::new("/usr/include/jansson.h").is_file(),
+    },
     Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
     Need { what: "Node, for the face of that language", package: "nodejs", there: || on_path("node") },
     Need { what: "npm, for the face of Node", package: "npm", there: || on_path("npm") },

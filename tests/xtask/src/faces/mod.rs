@@ -1,5 +1,6 @@
 //! The faces of other languages: how each is built, judged, and made ready for the conformance suite.
 
+mod c;
 mod node;
 
 use std::fs;
@@ -20,7 +21,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[node::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project) -> Result<(), String> {
@@ -49,7 +50,6 @@ pub(crate) fn folder(project: &Project, face: &str) -> Result<PathBuf, String> {
 
 /// Leaves the program that the conformance suite starts for a face, `target/faces/NAME/run`: a shell script of one
 /// command, which gets the script's arguments.
-#[allow(dead_code)]
 pub(crate) fn leave_runner(project: &Project, face: &str, command: &str) -> Result<(), String> {
     leave_program(project, face, "run", command)
 }

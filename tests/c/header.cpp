@@ -1,0 +1,2 @@
+#include <medorder.hpp>
+#include <medorder.hpp>
