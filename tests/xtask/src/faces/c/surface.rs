@@ -95,9 +95,9 @@ pub(super) fn null_program(functions: &[Function]) -> String {
     for function in functions {
         for (at, argument) in function.arguments.iter().enumerate().filter(|(_, argument)| argument.pointer) {
             let optional = argument.is_error()
-                || OPTIONAL.iter().any(|(of, name)| {
-                    *name == argument.name && (of.is_empty() || *of == function.name)
-                });
+                || OPTIONAL
+                    .iter()
+                    .any(|(of, name)| *name == argument.name && (of.is_empty() || *of == function.name));
             if optional {
                 continue;
             }
@@ -142,7 +142,7 @@ fn value(function: &Function, argument: &Argument, null: bool, length_of_null: b
     match name {
         _ if argument.is_error() => "&error".to_owned(),
         _ if text.contains("(*") => "NULL".to_owned(),
-        "user_data" => "NULL".to_owned(),
+        "user_data" | "length" => "NULL".to_owned(),
         "member" if function.name.ends_with("_number") => "101".to_owned(),
         "expected_version" => "MEDORDER_ABSENT".to_owned(),
         "status" | "member" => "1".to_owned(),
