@@ -132,12 +132,8 @@ fn value(function: &Function, argument: &Argument, null: bool, length_of_null: b
     if null {
         return "NULL".to_owned();
     }
-    if name.ends_with("_length") {
-        return if length_of_null {
-            "0".to_owned()
-        } else {
-            format!("strlen(given_{})", &name[..name.len() - 7])
-        };
+    if let Some(of) = name.strip_suffix("_length") {
+        return if length_of_null { "0".to_owned() } else { format!("strlen(given_{of})") };
     }
     match name {
         _ if argument.is_error() => "&error".to_owned(),
