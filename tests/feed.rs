@@ -432,3 +432,25 @@ fn a_blocking_reader_waits_as_long_as_it_says() {
     session.revoke();
     assert_eq!(feed.next_within(LONG).unwrap_err().code(), ErrorCode::AccessDenied);
 }
+
+#[tokio::test]
+async fn an_event_that_did_not_reach_its_reader_comes_again() {
+    for world in worlds().await {
+        let desk = world.session("requester");
+        let mut feed = desk.subscribe(None, None).await.unwrap();
+        let start = feed.cursor();
+        let one = desk.create_order(request()).await.unwrap().id;
+        let two = desk.create_order(request()).await.unwrap().id;
+        assert_eq!(feed.next().await.unwrap().order_id, one);
+        feed.put_back();
+        // Only the last one, and only once.
+        feed.put_back();
+        assert_eq!(feed.cursor(), start);
+        let events = drain(&mut feed).await;
+        assert_eq!(events.iter().map(|event| event.order_id).collect::<Vec<_>>(), [one, two]);
+        assert!(feed.ready().await.unwrap().is_none());
+        feed.put_back();
+        assert_eq!(drain(&mut feed).await.len(), 1, "the last of a page, after a look for more");
+        assert_eq!(feed.cursor(), events[1].cursor);
+    }
+}

@@ -3,9 +3,11 @@
 
 use zeroize::Zeroizing;
 
-use super::{Admin, Progress, Session};
+use super::{Admin, Progress, Session, VerifyReport};
 use crate::error::Result;
-use crate::model::{BatchItem, BatchMode};
+use crate::model::{
+    AuditPage, BatchItem, BatchMode, Order, OrderPage, OrderSummary, RelationshipPage, TransitionOption,
+};
 use crate::wire::calls::{AdminCall, SessionCall, admin_call, session_call};
 use crate::wire::{batch_json, order_json, order_page_json, plain_json, summary_json, transitions_json};
 
@@ -54,47 +56,120 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn call(&self, name: &str, arguments: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        Ok(match session_call(name, arguments)? {
-            SessionCall::CreateOrder(request) => summary_json(&self.create_order(request).await?),
+        Ok(self.make(Call::read(name, arguments)?).await?.to_json())
+    }
+
+    /// Makes a call that was read before.
+    ///
+    /// # Errors
+    /// As the method of that name.
+    pub async fn make(&self, call: Call) -> Result<Answer> {
+        Ok(match call.0 {
+            SessionCall::CreateOrder(request) => Answer::Summary(self.create_order(request).await?),
             SessionCall::CreateOrders(items, mode) => {
                 let batch = Split::new(items, mode);
-                match batch.refused {
-                    Some(results) => batch_json(&results),
-                    None => batch_json(&merged(batch.faulty, self.create_orders(batch.sound, mode).await?)),
-                }
+                Answer::Batch(match batch.refused {
+                    Some(results) => results,
+                    None => merged(batch.faulty, self.create_orders(batch.sound, mode).await?),
+                })
             }
-            SessionCall::UpdateStatus(id, change) => summary_json(&self.update_status(id, change).await?),
+            SessionCall::UpdateStatus(id, change) => Answer::Summary(self.update_status(id, change).await?),
             SessionCall::UpdateStatuses(items, mode) => {
                 let batch = Split::new(items, mode);
-                match batch.refused {
-                    Some(results) => batch_json(&results),
-                    None => batch_json(&merged(batch.faulty, self.update_statuses(batch.sound, mode).await?)),
-                }
+                Answer::Batch(match batch.refused {
+                    Some(results) => results,
+                    None => merged(batch.faulty, self.update_statuses(batch.sound, mode).await?),
+                })
             }
-            SessionCall::DeleteOrder(id, request) => summary_json(&self.delete_order(id, request).await?),
-            SessionCall::Order(id, fields) => order_json(&self.order(id, fields).await?),
-            SessionCall::OrderByKey(key) => summary_json(&self.order_by_key(&key).await?),
+            SessionCall::DeleteOrder(id, request) => Answer::Summary(self.delete_order(id, request).await?),
+            SessionCall::Order(id, fields) => Answer::Order(self.order(id, fields).await?),
+            SessionCall::OrderByKey(key) => Answer::Summary(self.order_by_key(&key).await?),
             SessionCall::Orders { filter, cursor, limit, fields } => {
-                order_page_json(&self.orders(&filter, cursor.as_deref(), limit, fields).await?)
+                Answer::Orders(self.orders(&filter, cursor.as_deref(), limit, fields).await?)
             }
-            SessionCall::AllowedTransitions(id) => transitions_json(&self.allowed_transitions(id).await?),
+            SessionCall::AllowedTransitions(id) => Answer::Transitions(self.allowed_transitions(id).await?),
             SessionCall::Relationships { filter, after, limit } => {
-                plain_json(&self.relationships(&filter, after.as_ref(), limit).await?)
+                Answer::Relationships(self.relationships(&filter, after.as_ref(), limit).await?)
             }
             SessionCall::Audit { filter, after, limit } => {
-                plain_json(&self.audit(&filter, after, limit).await?)
+                Answer::Audit(self.audit(&filter, after, limit).await?)
             }
             SessionCall::Disclosures { patient, after, limit } => {
-                plain_json(&self.disclosures(&patient, after, limit).await?)
+                Answer::Audit(self.disclosures(&patient, after, limit).await?)
             }
             SessionCall::VerifyAudit { checkpoint } => {
-                plain_json(&self.verify_audit(checkpoint.as_deref()).await?)
+                Answer::Verified(self.verify_audit(checkpoint.as_deref()).await?)
             }
             SessionCall::Revoke => {
                 self.revoke();
-                plain_json(&())
+                Answer::Nothing
             }
         })
+    }
+}
+
+/// A call of a session that was read and not made yet, for faces with objects of their own for the answers.
+///
+/// ```
+/// use medorder::{Rule, service::Call};
+///
+/// assert!(Call::read("orders", br#"{"limit":10}"#).is_ok());
+/// let error = Call::read("order", br#"{"id":7}"#).err().unwrap();
+/// let faults: Vec<_> = error.faults().iter().map(|fault| (fault.path.as_str(), fault.rule)).collect();
+/// assert_eq!(faults, [("id", Rule::Unknown), ("order_id", Rule::Required)]);
+/// ```
+pub struct Call(SessionCall);
+
+impl Call {
+    /// Reads the call `name` with `arguments`, a JSON object; see the table of [`Session::call`].
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` with every fault of the arguments, `call one_of` for another name.
+    pub fn read(name: &str, arguments: &[u8]) -> Result<Self> {
+        session_call(name, arguments).map(Self)
+    }
+}
+
+/// What a [`Call`] answers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "made once a call and taken apart at once")]
+pub enum Answer {
+    /// Plain columns of an order.
+    Summary(OrderSummary),
+    /// What became of each item.
+    Batch(Vec<BatchItem>),
+    /// An order with its disclosed fields.
+    Order(Order),
+    /// A page of orders.
+    Orders(OrderPage),
+    /// The statuses an order may get.
+    Transitions(Vec<TransitionOption>),
+    /// A page of the registry.
+    Relationships(RelationshipPage),
+    /// A page of the audit.
+    Audit(AuditPage),
+    /// A report.
+    Verified(VerifyReport),
+    /// That it is done.
+    Nothing,
+}
+
+impl Answer {
+    /// The answer as JSON, wiped when dropped.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Summary(summary) => summary_json(summary),
+            Self::Batch(items) => batch_json(items),
+            Self::Order(order) => order_json(order),
+            Self::Orders(page) => order_page_json(page),
+            Self::Transitions(options) => transitions_json(options),
+            Self::Relationships(page) => plain_json(page),
+            Self::Audit(page) => plain_json(page),
+            Self::Verified(report) => plain_json(report),
+            Self::Nothing => plain_json(&()),
+        }
     }
 }
 

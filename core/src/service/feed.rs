@@ -36,6 +36,8 @@ pub struct Subscription {
     /// Everything up to here has been given out.
     given: (u64, [u8; 8]),
     waiting: VecDeque<Entry>,
+    /// The entry of the last event and the place before it.
+    last: Option<(Entry, (u64, [u8; 8]))>,
     changed: watch::Receiver<u64>,
 }
 
@@ -66,6 +68,7 @@ impl Session {
                     read: from,
                     given: from,
                     waiting: VecDeque::new(),
+                    last: None,
                     changed,
                 });
             }
@@ -143,12 +146,19 @@ impl Subscription {
         }
         let Some(entry) = self.waiting.front() else { return Ok(None) };
         let event = self.event(entry).await?;
-        self.given = (entry.seq, prefix(&entry.hash));
-        self.waiting.pop_front();
-        if self.waiting.is_empty() {
-            self.given = self.read;
-        }
+        let given = (entry.seq, prefix(&entry.hash));
+        self.last = self.waiting.pop_front().map(|entry| (entry, self.given));
+        self.given = if self.waiting.is_empty() { self.read } else { given };
         Ok(Some(event))
+    }
+
+    /// Takes the last event back, once: the next call gives it again. For faces whose answer may be dropped on its way
+    /// to the caller.
+    pub fn put_back(&mut self) {
+        if let Some((entry, given)) = self.last.take() {
+            self.waiting.push_front(entry);
+            self.given = given;
+        }
     }
 
     /// Where to resume: everything up to here was given out.

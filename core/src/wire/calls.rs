@@ -92,7 +92,7 @@ pub(crate) fn session_call(name: &str, arguments: &[u8]) -> Result<SessionCall> 
                 let members = Members::read(value, path, &["filter", "cursor", "limit", "fields"], faults)?;
                 let filter = members.optional("filter").map(|value| filter(value, "filter", faults));
                 SessionCall::Orders {
-                    filter: filter.map_or_else(|| Some(OrderFilter::default()), |read| read)?,
+                    filter: filter.unwrap_or_else(|| Some(OrderFilter::default()))?,
                     cursor: members.optional_text("cursor", faults).map(Into::into),
                     limit: limit(&members, faults),
                     fields: fields(&members, faults),
