@@ -926,14 +926,14 @@ int32_t medorder_admin_new(const medorder_service *service,
  *
  * | name | arguments | answer |
  * |---|---|---|
- * | register_territory, unregister_territory | {territory_id} | null |
- * | register_relationship, unregister_relationship | {territory_id, patient_id, provider_id} | null |
- * | territories | {} | [name] |
- * | rotate_keys | {territory_id} | {version, rewrapped, resumed} |
- * | checkpoint, restore | {} | [signed note] |
- * | audit | {filter?, after?, limit?} | {records, next} of the whole database's chain |
- * | verify_audit | {} | {verdict, anchored, chains} of every chain |
- * | backup | {path} | null |
+ * | register_territory, unregister_territory | `{territory_id}` | null |
+ * | register_relationship, unregister_relationship | `{territory_id, patient_id, provider_id}` | null |
+ * | territories | `{}` | `[name]` |
+ * | rotate_keys | `{territory_id}` | `{version, rewrapped, resumed}` |
+ * | checkpoint, restore | `{}` | `[signed note]` |
+ * | audit | `{filter?, after?, limit?}` | `{records, next}` of the whole database's chain |
+ * | verify_audit | `{}` | `{verdict, anchored, chains}` of every chain |
+ * | backup | `{path}` | null |
  *
  * `progress` (it may be NULL) is called on this thread with what is done and what there is in all; it must not call the
  * library.
@@ -1585,13 +1585,13 @@ int32_t medorder_delete_order(const medorder_session *session,
  *
  * | name | arguments | answer |
  * |---|---|---|
- * | create_orders | {requests: [..], mode: "atomic" or "each"} | [{status, data or error}] |
- * | update_statuses | {changes: [..], mode} | the same |
- * | allowed_transitions | {order_id} | [{status, allowed, why?, needs}] |
- * | relationships | {filter?, after?, limit?} | {relationships, next} |
- * | audit | {filter?: {order_id, patient_id, user_id, from, to}, after?, limit?} | {records, next} |
- * | disclosures | {patient_id, after?, limit?} | {records, next}: who saw what of a patient, when and why |
- * | verify_audit | {checkpoint?} | {verdict, anchored, chains} |
+ * | create_orders | `{requests: [..], mode: "atomic" or "each"}` | `[{status, data or error}]` |
+ * | update_statuses | `{changes: [..], mode}` | the same |
+ * | allowed_transitions | `{order_id}` | `[{status, allowed, why?, needs}]` |
+ * | relationships | `{filter?, after?, limit?}` | `{relationships, next}` |
+ * | audit | `{filter?: {order_id, patient_id, user_id, from, to}, after?, limit?}` | `{records, next}` |
+ * | disclosures | `{patient_id, after?, limit?}` | `{records, next}`: who saw what of a patient, when and why |
+ * | verify_audit | `{checkpoint?}` | `{verdict, anchored, chains}` |
  *
  * The calls that have functions here can be made by name too: create_order, update_status, delete_order, order,
  * order_by_key, orders, revoke. Write texts of others into JSON with a JSON library only: a quote in a name would

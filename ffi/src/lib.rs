@@ -5,7 +5,7 @@
 //! `README.md` beside this crate has ownership, threads and how to build.
 //!
 //! Three promises hold for every exported function, and a test counts that none is left out: it runs inside
-//! [`boundary`], so a panic becomes `MEDORDER_INTERNAL`; it checks each pointer; it answers `MEDORDER_CLOSED` in the
+//! `boundary`, so a panic becomes `MEDORDER_INTERNAL`; it checks each pointer; it answers `MEDORDER_CLOSED` in the
 //! child of a fork.
 
 #![allow(non_camel_case_types, reason = "types have the names that they have in C")]
