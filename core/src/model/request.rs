@@ -211,7 +211,8 @@ impl VerificationData {
     /// ```
     pub fn coverage_json(mut self, json: impl Into<Phi<String>>) -> Self {
         let json = json.into();
-        self.coverage_details = (json.expose().trim_matches([' ', '\t', '\n', '\r']) != "null").then_some(json);
+        self.coverage_details =
+            (json.expose().trim_matches([' ', '\t', '\n', '\r']) != "null").then_some(json);
         self
     }
 
