@@ -926,14 +926,14 @@ int32_t medorder_admin_new(const medorder_service *service,
  *
  * | name | arguments | answer |
  * |---|---|---|
- * | register_territory, unregister_territory | {territory_id} | null |
- * | register_relationship, unregister_relationship | {territory_id, patient_id, provider_id} | null |
- * | territories | {} | [name] |
- * | rotate_keys | {territory_id} | {version, rewrapped, resumed} |
- * | checkpoint, restore | {} | [signed note] |
- * | audit | {filter?, after?, limit?} | {records, next} of the whole database's chain |
- * | verify_audit | {} | {verdict, anchored, chains} of every chain |
- * | backup | {path} | null |
+ * | register_territory, unregister_territory | `{territory_id}` | null |
+ * | register_relationship, unregister_relationship | `{territory_id, patient_id, provider_id}` | null |
+ * | territories | `{}` | `[name]` |
+ * | rotate_keys | `{territory_id}` | `{version, rewrapped, resumed}` |
+ * | checkpoint, restore | `{}` | `[signed note]` |
+ * | audit | `{filter?, after?, limit?}` | `{records, next}` of the whole database's chain |
+ * | verify_audit | `{}` | `{verdict, anchored, chains}` of every chain |
+ * | backup | `{path}` | null |
  *
  * `progress` (it may be NULL) is called on this thread with what is done and what there is in all; it must not call the
  * library.
@@ -1435,7 +1435,7 @@ void medorder_change_free(medorder_change *change);
  * Ownership: `url`, `keys` and `options` are borrowed for the call; `user_data` of the directory and of the anchor
  * belong to the service from now on and are destroyed also if the call fails (but not if `struct_size` is wrong: then
  * nothing else was read). Free `*service` with `medorder_service_free`.
- * Threads: any. One service for a process is enough; SQLite allows no second copy of the file's handles in it.
+ * Threads: any. Open a database once in a process and share the service.
  * Errors: MEDORDER_VALIDATION_ERROR, MEDORDER_STORAGE_UNAVAILABLE, MEDORDER_SCHEMA_UNSUPPORTED, MEDORDER_KEY_MISMATCH,
  * MEDORDER_KEY_UNAVAILABLE, MEDORDER_CLOSED (called from a callback).
  */
@@ -1585,13 +1585,13 @@ int32_t medorder_delete_order(const medorder_session *session,
  *
  * | name | arguments | answer |
  * |---|---|---|
- * | create_orders | {requests: [..], mode: "atomic" or "each"} | [{status, data or error}] |
- * | update_statuses | {changes: [..], mode} | the same |
- * | allowed_transitions | {order_id} | [{status, allowed, why?, needs}] |
- * | relationships | {filter?, after?, limit?} | {relationships, next} |
- * | audit | {filter?: {order_id, patient_id, user_id, from, to}, after?, limit?} | {records, next} |
- * | disclosures | {patient_id, after?, limit?} | {records, next}: who saw what of a patient, when and why |
- * | verify_audit | {checkpoint?} | {verdict, anchored, chains} |
+ * | create_orders | `{requests: [..], mode: "atomic" or "each"}` | `[{status, data or error}]` |
+ * | update_statuses | `{changes: [..], mode}` | the same |
+ * | allowed_transitions | `{order_id}` | `[{status, allowed, why?, needs}]` |
+ * | relationships | `{filter?, after?, limit?}` | `{relationships, next}` |
+ * | audit | `{filter?: {order_id, patient_id, user_id, from, to}, after?, limit?}` | `{records, next}` |
+ * | disclosures | `{patient_id, after?, limit?}` | `{records, next}`: who saw what of a patient, when and why |
+ * | verify_audit | `{checkpoint?}` | `{verdict, anchored, chains}` |
  *
  * The calls that have functions here can be made by name too: create_order, update_status, delete_order, order,
  * order_by_key, orders, revoke. Write texts of others into JSON with a JSON library only: a quote in a name would
@@ -1662,7 +1662,7 @@ int32_t medorder_events_next(const medorder_subscription *subscription,
 /**
  * A file descriptor for `select`, `poll` or `epoll`: while it is readable, it is worth calling `medorder_events_next`
  * with a timeout of 0, until that gives no event. It is readable at first, and when the service was closed, the session
- * revoked or the subscription stopped.
+ * revoked or the subscription stopped. Now and then it is readable and there is no event.
  *
  * Ownership: `*descriptor` belongs to the subscription: neither read nor close it. Threads: any.
  * Errors: MEDORDER_STORAGE_UNAVAILABLE (no descriptor is left, or the system has none), MEDORDER_CLOSED (in the child

@@ -602,7 +602,9 @@ public:
       return event != nullptr ? std::optional<medorder::event>(medorder::event(event)) : std::nullopt;
     });
   }
-  range events(std::chrono::milliseconds timeout) const { return {this, timeout}; }
+  range events(std::chrono::milliseconds timeout) const& { return {this, timeout}; }
+  // A subscription that nobody keeps would be gone before the first event.
+  range events(std::chrono::milliseconds timeout) const&& = delete;
   // For select, poll or epoll: while it is readable, ask with a timeout of 0 until there is no event.
   result<int> descriptor() const
   {

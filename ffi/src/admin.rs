@@ -42,14 +42,14 @@ pub unsafe extern "C" fn medorder_admin_new(
 ///
 /// | name | arguments | answer |
 /// |---|---|---|
-/// | register_territory, unregister_territory | {territory_id} | null |
-/// | register_relationship, unregister_relationship | {territory_id, patient_id, provider_id} | null |
-/// | territories | {} | [name] |
-/// | rotate_keys | {territory_id} | {version, rewrapped, resumed} |
-/// | checkpoint, restore | {} | [signed note] |
-/// | audit | {filter?, after?, limit?} | {records, next} of the whole database's chain |
-/// | verify_audit | {} | {verdict, anchored, chains} of every chain |
-/// | backup | {path} | null |
+/// | register_territory, unregister_territory | `{territory_id}` | null |
+/// | register_relationship, unregister_relationship | `{territory_id, patient_id, provider_id}` | null |
+/// | territories | `{}` | `[name]` |
+/// | rotate_keys | `{territory_id}` | `{version, rewrapped, resumed}` |
+/// | checkpoint, restore | `{}` | `[signed note]` |
+/// | audit | `{filter?, after?, limit?}` | `{records, next}` of the whole database's chain |
+/// | verify_audit | `{}` | `{verdict, anchored, chains}` of every chain |
+/// | backup | `{path}` | null |
 ///
 /// `progress` (it may be NULL) is called on this thread with what is done and what there is in all; it must not call the
 /// library.

@@ -18,11 +18,11 @@ pub(crate) struct Feed {
     bell: Arc<Bell>,
 }
 
-type Answer = (Subscription, Result<OrderEvent>);
+type Answer = (Box<Subscription>, Result<OrderEvent>);
 
 enum Waiting {
     /// Nobody has asked since the last answer.
-    Idle(Subscription),
+    Idle(Box<Subscription>),
     /// The engine wakes the bell when it is worth asking again.
     Asked(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// Being changed from one to the other; left behind by a panic alone.
@@ -33,7 +33,7 @@ impl Feed {
     pub(crate) fn new(subscription: Subscription) -> Self {
         Self {
             cursor: Mutex::new(subscription.cursor()),
-            waiting: Mutex::new(Waiting::Idle(subscription)),
+            waiting: Mutex::new(Waiting::Idle(Box::new(subscription))),
             stopped: AtomicBool::new(false),
             bell: Arc::default(),
         }

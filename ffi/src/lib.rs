@@ -5,7 +5,7 @@
 //! `README.md` beside this crate has ownership, threads and how to build.
 //!
 //! Three promises hold for every exported function, and a test counts that none is left out: it runs inside
-//! [`boundary`], so a panic becomes `MEDORDER_INTERNAL`; it checks each pointer; it answers `MEDORDER_CLOSED` in the
+//! `boundary`, so a panic becomes `MEDORDER_INTERNAL`; it checks each pointer; it answers `MEDORDER_CLOSED` in the
 //! child of a fork.
 
 #![allow(non_camel_case_types, reason = "types have the names that they have in C")]
@@ -34,3 +34,28 @@ pub mod service;
 pub mod session;
 pub mod subscription;
 pub mod text;
+
+#[cfg(test)]
+mod tests {
+    /// What the header says of threads is true of the types.
+    #[test]
+    fn handles_may_go_where_the_header_lets_them() {
+        fn shared<T: Send + Sync>() {}
+        fn moved<T: Send>() {}
+        shared::<crate::service::medorder_service>();
+        shared::<crate::session::medorder_session>();
+        shared::<crate::admin::medorder_admin>();
+        shared::<crate::keys::medorder_keys>();
+        shared::<crate::order::medorder_order>();
+        shared::<crate::order::medorder_order_list>();
+        shared::<crate::event::medorder_event>();
+        shared::<crate::error::medorder_error>();
+        shared::<crate::text::medorder_text>();
+        shared::<crate::subscription::medorder_subscription>();
+        shared::<crate::listen::medorder_listener>();
+        moved::<crate::actor::medorder_actor>();
+        moved::<crate::request::medorder_draft>();
+        moved::<crate::request::medorder_change>();
+        moved::<crate::export::medorder_export>();
+    }
+}

@@ -55,7 +55,7 @@ unsafe impl Versioned for medorder_options {
 /// Ownership: `url`, `keys` and `options` are borrowed for the call; `user_data` of the directory and of the anchor
 /// belong to the service from now on and are destroyed also if the call fails (but not if `struct_size` is wrong: then
 /// nothing else was read). Free `*service` with `medorder_service_free`.
-/// Threads: any. One service for a process is enough; SQLite allows no second copy of the file's handles in it.
+/// Threads: any. Open a database once in a process and share the service.
 /// Errors: MEDORDER_VALIDATION_ERROR, MEDORDER_STORAGE_UNAVAILABLE, MEDORDER_SCHEMA_UNSUPPORTED, MEDORDER_KEY_MISMATCH,
 /// MEDORDER_KEY_UNAVAILABLE, MEDORDER_CLOSED (called from a callback).
 #[unsafe(no_mangle)]

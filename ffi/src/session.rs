@@ -266,13 +266,13 @@ pub unsafe extern "C" fn medorder_delete_order(
 ///
 /// | name | arguments | answer |
 /// |---|---|---|
-/// | create_orders | {requests: [..], mode: "atomic" or "each"} | [{status, data or error}] |
-/// | update_statuses | {changes: [..], mode} | the same |
-/// | allowed_transitions | {order_id} | [{status, allowed, why?, needs}] |
-/// | relationships | {filter?, after?, limit?} | {relationships, next} |
-/// | audit | {filter?: {order_id, patient_id, user_id, from, to}, after?, limit?} | {records, next} |
-/// | disclosures | {patient_id, after?, limit?} | {records, next}: who saw what of a patient, when and why |
-/// | verify_audit | {checkpoint?} | {verdict, anchored, chains} |
+/// | create_orders | `{requests: [..], mode: "atomic" or "each"}` | `[{status, data or error}]` |
+/// | update_statuses | `{changes: [..], mode}` | the same |
+/// | allowed_transitions | `{order_id}` | `[{status, allowed, why?, needs}]` |
+/// | relationships | `{filter?, after?, limit?}` | `{relationships, next}` |
+/// | audit | `{filter?: {order_id, patient_id, user_id, from, to}, after?, limit?}` | `{records, next}` |
+/// | disclosures | `{patient_id, after?, limit?}` | `{records, next}`: who saw what of a patient, when and why |
+/// | verify_audit | `{checkpoint?}` | `{verdict, anchored, chains}` |
 ///
 /// The calls that have functions here can be made by name too: create_order, update_status, delete_order, order,
 /// order_by_key, orders, revoke. Write texts of others into JSON with a JSON library only: a quote in a name would

@@ -76,7 +76,7 @@ pub unsafe extern "C" fn medorder_events_next(
 
 /// A file descriptor for `select`, `poll` or `epoll`: while it is readable, it is worth calling `medorder_events_next`
 /// with a timeout of 0, until that gives no event. It is readable at first, and when the service was closed, the session
-/// revoked or the subscription stopped.
+/// revoked or the subscription stopped. Now and then it is readable and there is no event.
 ///
 /// Ownership: `*descriptor` belongs to the subscription: neither read nor close it. Threads: any.
 /// Errors: MEDORDER_STORAGE_UNAVAILABLE (no descriptor is left, or the system has none), MEDORDER_CLOSED (in the child

@@ -1,5 +1,7 @@
 //! `include/medorder.h` is what cbindgen makes of this crate, and every function of it passes the one boundary.
 
+#![allow(clippy::unwrap_used, reason = "what a test unwraps is what it asserts")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -167,8 +167,12 @@ impl Subscription {
         self.token(self.given)
     }
 
-    /// Delivery checks what a call checks.
-    async fn check(&self) -> Result<()> {
+    /// What is checked before each event is given out: that the service is open and the session neither expired nor
+    /// revoked. For a host that got an event and delivers it later.
+    ///
+    /// # Errors
+    /// `ACCESS_DENIED`, `CLOSED`.
+    pub async fn check(&self) -> Result<()> {
         self.session.core.live()?;
         if self.session.lives() {
             return Ok(());

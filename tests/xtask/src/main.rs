@@ -38,7 +38,8 @@ cargo xtask test      everything: says what is missing on the machine and instal
                       a step runs to its end. The last line counts the tests: `N passed, N failed`,
                       with `, N skipped` if some were. A step that fails by another cause counts as one.
 cargo xtask faces     builds the faces of other languages into target/faces, after installing what they
-                      need; the conformance suite (`cargo test --test conformance`) plays them.
+                      need; the conformance suite (`cargo test --test conformance`) plays them. With `test` behind it,
+                      also runs the suites that are the faces' own.
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["check"] => run::all(&project, steps::CHECK),
         ["test"] => run::all(&project, steps::TEST),
+        ["faces", "test"] => run::all(&project, steps::FACES_ALONE),
         ["faces"] => faces::build(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
         ["install", options @ ..] => install::read(options)
             .and_then(|target| install::install(&project, &target))

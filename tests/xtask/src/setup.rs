@@ -52,6 +52,8 @@ const NEEDS: &[Need] = &[
         there: || Path::new("/usr/include/jansson.h").is_file(),
     },
     Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
+    Need { what: "Node, for the face of that language", package: "nodejs", there: || on_path("node") },
+    Need { what: "npm, for the face of Node", package: "npm", there: || on_path("npm") },
 ];
 
 /// Where Debian keeps one folder of programs a major version of PostgreSQL.

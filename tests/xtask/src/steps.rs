@@ -27,6 +27,9 @@ pub(crate) const TEST: &[Step] = &[
     LOW_END,
 ];
 
+/// The faces alone.
+pub(crate) const FACES_ALONE: &[Step] = &[FACES, FACE_SUITES];
+
 const SETUP: Step = Step { name: "machine", work: |project, _| setup::complete(project).map(ok) };
 const FORMAT: Step = Step { name: "format", work: |project, _| cargo(project, &["fmt", "--all", "--check"]) };
 const CLIPPY: Step = Step {

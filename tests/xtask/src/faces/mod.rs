@@ -1,6 +1,7 @@
 //! The faces of other languages: how each is built, judged, and made ready for the conformance suite.
 
 mod c;
+mod node;
 mod python;
 
 use std::fs;
@@ -21,7 +22,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[c::FACE, python::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project) -> Result<(), String> {
@@ -51,7 +52,12 @@ pub(crate) fn folder(project: &Project, face: &str) -> Result<PathBuf, String> {
 /// Leaves the program that the conformance suite starts for a face, `target/faces/NAME/run`: a shell script of one
 /// command, which gets the script's arguments.
 pub(crate) fn leave_runner(project: &Project, face: &str, command: &str) -> Result<(), String> {
-    let path = folder(project, face)?.join("run");
+    leave_program(project, face, "run", command)
+}
+
+/// Leaves a program of a face: `run` for the conformance suite, `bench` for the throughput bench.
+pub(crate) fn leave_program(project: &Project, face: &str, name: &str, command: &str) -> Result<(), String> {
+    let path = folder(project, face)?.join(name);
     let text = format!("#!/bin/sh\nexec {command} \"$@\"\n");
     fs::write(&path, text)
         .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))

@@ -54,13 +54,14 @@ fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).map_err(|e| format!("{} cannot be made: {e}", work.display()))?;
     let place = Place { project, work };
-    let suites: &[fn(&Place, &mut Tally) -> Result<(), String>] =
-        &[headers, interface, nulls, programs, consumers, examples];
+    let suites: [Suite; 6] = [headers, interface, nulls, programs, consumers, examples];
     for suite in suites {
         suite(&place, tally)?;
     }
     Ok(Done::Ok)
 }
+
+type Suite = fn(&Place<'_>, &mut Tally) -> Result<(), String>;
 
 /// Where the suites work.
 struct Place<'a> {
@@ -102,7 +103,7 @@ impl Place<'_> {
 }
 
 /// Both headers under each standard that they promise, each way to include them in an otherwise empty file.
-fn headers(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn headers(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let mut checks = Checks::new("the headers compile without a warning");
     let c = [("c99", ""), ("c11", ""), ("c17", ""), ("c89", ""), ("c89", "-DMEDORDER_OWN_TYPES")];
     let cpp = [("c++98", ""), ("c++98", "-DMEDORDER_OWN_TYPES"), ("c++11", ""), ("c++17", ""), ("c++20", "")];
@@ -134,7 +135,7 @@ fn headers(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// The functions of the header are those of the library, and their types those that programs were compiled with.
-fn interface(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn interface(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let mut checks = Checks::new("the binary interface");
     let functions = declared(place)?;
     let lib = place.prefix().join("lib");
@@ -174,8 +175,9 @@ fn interface(place: &Place, tally: &mut Tally) -> Result<(), String> {
         fs::write(&stub, surface::stub_program(&functions)).map_err(|e| e.to_string())?;
         let mut compiler = Command::new("cc");
         compiler.args(["-g", "-shared", "-fPIC", "-Wno-unused-parameter", "-Wl,-soname,libmedorder.so.0"]);
-        compiler.arg("-I").arg(place.prefix().join("include")).arg(&stub).arg("-o").arg(&library);
-        output(&mut compiler)?;
+        compiler.arg("-I").arg(place.prefix().join("include")).arg("stub.c").arg("-o").arg(&library);
+        // By its bare name: the file that is written names its source.
+        output(compiler.current_dir(&place.work))?;
         let committed = place.source("tests/c/libmedorder.abi");
         if std::env::var_os("MEDORDER_WRITE_ABI").is_some() {
             let mut writer = Command::new("abidw");
@@ -192,7 +194,7 @@ fn interface(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// NULL for each pointer of each function.
-fn nulls(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn nulls(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let made = place.work.join("every_null.c");
     fs::write(&made, surface::null_program(&declared(place)?)).map_err(|e| e.to_string())?;
     let sources = [made, place.source("tests/c/nulls.c")];
@@ -204,7 +206,7 @@ fn nulls(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// Test programs, as they are and under the watchers of memory.
-fn programs(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn programs(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let sources = sources(&place.source("tests/c/judge"))?;
     let plain = place.compile("cc", &sources, "judge", &["-std=gnu11", "-g"])?;
     counted(Command::new(&plain).current_dir(place.empty("judge-run")?), tally)?;
@@ -224,7 +226,7 @@ fn programs(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// Programs of others find the library by pkg-config and by CMake, shared and static.
-fn consumers(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn consumers(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let mut checks = Checks::new("programs of others find the library");
     let main = place.source("tests/c/consumer/main.c");
     let version = env!("CARGO_PKG_VERSION");
@@ -289,7 +291,7 @@ fn consumers(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// The examples, in an empty folder with nothing but the installed prefix, and what the README promises.
-fn examples(place: &Place, tally: &mut Tally) -> Result<(), String> {
+fn examples(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     let mut checks = Checks::new("the examples print what they promise");
     for (compiler, standard, source) in [
         ("cc", "-std=c99", "examples/c/orders.c"),
@@ -316,7 +318,7 @@ fn examples(place: &Place, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// Does what the README tells a new user to type, in an empty folder; what is printed is what it shows.
-fn first_minutes(place: &Place) -> Result<(), String> {
+fn first_minutes(place: &Place<'_>) -> Result<(), String> {
     let readme = fs::read_to_string(place.source("ffi/README.md")).map_err(|e| e.to_string())?;
     let block = |language: &str| {
         let start = format!("```{language}\n");
@@ -338,7 +340,7 @@ fn first_minutes(place: &Place) -> Result<(), String> {
     same(&String::from_utf8_lossy(&is.stdout), &wanted)
 }
 
-fn declared(place: &Place) -> Result<Vec<surface::Function>, String> {
+fn declared(place: &Place<'_>) -> Result<Vec<surface::Function>, String> {
     let header = place.source("include/medorder.h");
     let text =
         fs::read_to_string(&header).map_err(|e| format!("{} is not readable: {e}", header.display()))?;

@@ -17,9 +17,15 @@ struct Argument {
     pointer: bool,
 }
 
+impl Argument {
+    /// The place for the error of a call, which every function allows to be NULL.
+    fn is_error(&self) -> bool {
+        self.text.starts_with("medorder_error **")
+    }
+}
+
 /// Where NULL is allowed, by the header's own words.
 const OPTIONAL: &[(&str, &str)] = &[
-    ("", "error"),
     ("", "length"),
     ("", "user_data"),
     ("", "destroy"),
@@ -88,9 +94,10 @@ pub(super) fn null_program(functions: &[Function]) -> String {
     let mut body = String::new();
     for function in functions {
         for (at, argument) in function.arguments.iter().enumerate().filter(|(_, argument)| argument.pointer) {
-            let optional = OPTIONAL
-                .iter()
-                .any(|(of, name)| *name == argument.name && (of.is_empty() || *of == function.name));
+            let optional = argument.is_error()
+                || OPTIONAL
+                    .iter()
+                    .any(|(of, name)| *name == argument.name && (of.is_empty() || *of == function.name));
             if optional {
                 continue;
             }
@@ -102,7 +109,7 @@ pub(super) fn null_program(functions: &[Function]) -> String {
                 .collect();
             let call = format!("{}({})", function.name, values.join(", "));
             let place = format!("\"{}\", \"{}\"", function.name, argument.name);
-            let told = function.arguments.iter().any(|argument| argument.name == "error");
+            let told = function.arguments.iter().any(Argument::is_error);
             let line = match function.answers.as_str() {
                 "void" => format!("{call}; passed({place});"),
                 "const char *" => format!("judge({call} != NULL, {place});"),
@@ -125,17 +132,13 @@ fn value(function: &Function, argument: &Argument, null: bool, length_of_null: b
     if null {
         return "NULL".to_owned();
     }
-    if name.ends_with("_length") {
-        return if length_of_null {
-            "0".to_owned()
-        } else {
-            format!("strlen(given_{})", &name[..name.len() - 7])
-        };
+    if let Some(of) = name.strip_suffix("_length") {
+        return if length_of_null { "0".to_owned() } else { format!("strlen(given_{of})") };
     }
     match name {
-        "error" => "&error".to_owned(),
+        _ if argument.is_error() => "&error".to_owned(),
         _ if text.contains("(*") => "NULL".to_owned(),
-        "user_data" => "NULL".to_owned(),
+        "user_data" | "length" => "NULL".to_owned(),
         "member" if function.name.ends_with("_number") => "101".to_owned(),
         "expected_version" => "MEDORDER_ABSENT".to_owned(),
         "status" | "member" => "1".to_owned(),
