@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Face, folder, leave_runner};
+use super::{Face, Profile, folder, leave_program};
 use crate::project::{Project, run};
 use crate::run::{Done, counted};
 use crate::tally::Tally;
@@ -14,7 +14,7 @@ pub(crate) const FACE: Face = Face { name: "Python", build, test };
 /// Where the face is, below the root.
 const SOURCE: &str = "bindings/python";
 
-fn build(project: &Project) -> Result<(), String> {
+fn build(project: &Project, profile: Profile) -> Result<(), String> {
     let place = folder(project, "python")?;
     let python = environment(project, &place)?;
     let wheels = place.join("wheels");
@@ -22,7 +22,7 @@ fn build(project: &Project) -> Result<(), String> {
     let _ = fs::remove_dir_all(&wheels);
     let bin = python.parent().ok_or("the environment has no folder of programs")?;
     run(Command::new(bin.join("maturin"))
-        .args(["build", "--quiet", "--profile", "dev", "--manifest-path"])
+        .args(["build", "--quiet", "--profile", profile.name(), "--manifest-path"])
         .arg(project.root.join(SOURCE).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(project.root.join("target"))
@@ -43,9 +43,15 @@ fn build(project: &Project) -> Result<(), String> {
 
     let runner = project.root.join("tests/conformance/runners/python.py");
     for (face, twin) in [("python", "sync"), ("python-async", "async")] {
-        leave_runner(project, face, &format!("'{}' '{}' {twin}", python.display(), runner.display()))?;
+        leave_program(
+            project,
+            face,
+            "run",
+            &format!("'{}' '{}' {twin}", python.display(), runner.display()),
+        )?;
     }
-    Ok(())
+    let bench = project.root.join(SOURCE).join("bench.py");
+    leave_program(project, "python", "bench", &format!("'{}' '{}'", python.display(), bench.display()))
 }
 
 fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
