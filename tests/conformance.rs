@@ -29,10 +29,10 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let mut trials = vec![Trial::test("the scenarios reach all there is", reach)];
     for engine in ENGINES {
-        for face in std::iter::once("rust").chain(FACES.iter().copied()) {
-            trials.push(Trial::test(format!("every scenario: {face} on {engine}"), move || {
-                every(face, engine)
-            }));
+        let watched = WATCHED.iter().filter(|(_, on)| on.contains(&engine)).map(|(face, _)| *face);
+        for face in std::iter::once("rust").chain(FACES.iter().copied()).chain(watched) {
+            let name = format!("every scenario: {face} on {engine}");
+            trials.push(Trial::test(name, move || every(face, engine)));
         }
         trials
             .push(Trial::test(format!("a database goes from language to language on {engine}"), move || {

@@ -84,7 +84,7 @@ fn take(step: &Value, player: &mut Player, saved: &mut BTreeMap<String, Value>) 
     let call = text("do").ok_or("no call")?;
     let name = text("save").unwrap_or_default();
     let answer =
-        player.call(call, text("as").unwrap_or("root"), text("in").unwrap_or("north"), with, name)?;
+        player.call(call, text("as").unwrap_or_default(), text("in").unwrap_or("north"), with, name)?;
     match (answer, step.get("error")) {
         (Ok(answer), None) => {
             if let Some(expected) = step.get("expect") {
