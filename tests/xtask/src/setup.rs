@@ -52,7 +52,7 @@ const NEEDS: &[Need] = &[
         there: || Path::new("/usr/include/jansson.h").is_file(),
     },
     Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
-    Need { what: "Node, for the face of that language", package: "nodejs", there: || on_path("node") },
+    Need { what: "Node 20 or newer, for the face of that language", package: "nodejs", there: has_node },
     Need { what: "npm, for the face of Node", package: "npm", there: || on_path("npm") },
 ];
 
@@ -138,6 +138,14 @@ fn has_postgres() -> bool {
     versions
         .map(|version| version.path().join("bin"))
         .any(|folder| ["initdb", "pg_ctl", "psql"].iter().all(|program| folder.join(program).is_file()))
+}
+
+/// True if a Node that is new enough is there; Debian's may be older.
+fn has_node() -> bool {
+    let asks = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
+    let mut node = Command::new("node");
+    node.args(["-e", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    node.status().is_ok_and(|status| status.success())
 }
 
 /// True if a Python that is new enough can make an environment with pip in it.
