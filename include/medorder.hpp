@@ -195,6 +195,13 @@ template <class T, class Make> T answer(medorder_error* failed, Make make)
     throw error(failed);
   return make();
 }
+// The same of a call whose arguments may have failed before.
+template <class T, class Make> T answer(const std::optional<error>& earlier, medorder_error* failed, Make make)
+{
+  if (earlier)
+    throw error(*earlier);
+  return answer<T>(failed, make);
+}
 #else
 template <class T, class Make> result<T> answer(medorder_error* failed, Make make)
 {
@@ -206,6 +213,10 @@ template <class T, class Make> result<T> answer(medorder_error* failed, Make mak
   } else {
     return result<T>(make());
   }
+}
+template <class T, class Make> result<T> answer(const std::optional<error>& earlier, medorder_error* failed, Make make)
+{
+  return earlier ? result<T>(error(*earlier)) : answer<T>(failed, make);
 }
 #endif
 
@@ -226,18 +237,17 @@ template <class Call> std::int32_t guarded(std::int32_t otherwise, Call call) no
 
 template <class T> void destroyed(void* data) { delete static_cast<T*>(data); }
 
-// What is filled in step by step. The first step that fails is the answer of the call it is used for.
+// What is filled in step by step. The first step that fails is the answer of every call it is used for: half filled in it
+// is never sent.
 template <class T, void (*Free)(T*)> class built {
 public:
   const T* get() const { return handle_.get(); }
-  // The first failure, for the call it is used in; it can be used in another.
-  medorder_error* failed() const { return std::exchange(failed_, nullptr); }
-  ~built() { medorder_error_free(failed_); }
-  built(built&& other) noexcept : handle_(std::move(other.handle_)), failed_(std::exchange(other.failed_, nullptr)) {}
+  const std::optional<error>& failed() const { return failed_; }
+  built(built&& other) noexcept : handle_(std::move(other.handle_)), failed_(other.failed_) {}
   built& operator=(built&& other) noexcept
   {
     handle_.swap(other.handle_);
-    std::swap(failed_, other.failed_);
+    failed_.swap(other.failed_);
     return *this;
   }
 
@@ -251,15 +261,15 @@ protected:
   }
   void step(medorder_error* failed)
   {
-    if (failed_ == nullptr)
-      failed_ = failed;
-    else
+    if (failed_)
       medorder_error_free(failed);
+    else if (failed != nullptr)
+      failed_.emplace(failed);
   }
 
 private:
   owned<T, Free> handle_;
-  mutable medorder_error* failed_ = nullptr;
+  std::optional<error> failed_;
 };
 
 }  // namespace detail
@@ -659,19 +669,19 @@ public:
   result<medorder::order> order(std::string_view id, std::optional<fields> which = std::nullopt) const
   {
     auto set = static_cast<std::uint32_t>(which.value_or(fields::none));
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_get_order(handle_.get(), id.data(), id.size(), which ? &set : nullptr, order, failed);
     });
   }
   result<medorder::order> order_by_key(std::string_view key) const
   {
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_get_order_by_key(handle_.get(), key.data(), key.size(), order, failed);
     });
   }
   result<medorder::order> delete_order(std::string_view id, std::string_view reason, std::optional<std::int64_t> version = std::nullopt) const
   {
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_delete_order(handle_.get(), id.data(), id.size(), reason.data(), reason.size(), version.value_or(MEDORDER_ABSENT), order,
                             failed);
     });
@@ -743,12 +753,13 @@ public:
   void revoke() const { medorder_session_revoke(handle_.get(), nullptr); }
 
 private:
-  template <class Call> static result<medorder::order> ordered(medorder_error* failed, Call call)
+  template <class Call> static result<medorder::order> ordered(const std::optional<error>& earlier, Call call)
   {
     medorder_order* order = nullptr;
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!earlier)
       call(&order, &failed);
-    return detail::answer<medorder::order>(failed, [&] { return medorder::order(order); });
+    return detail::answer<medorder::order>(earlier, failed, [&] { return medorder::order(order); });
   }
   static void given(std::string_view text, const char** data, std::size_t* length)
   {
@@ -929,18 +940,18 @@ public:
   result<medorder::session> session(const actor& actor, std::string_view territory) const
   {
     medorder_session* made = nullptr;
-    medorder_error* failed = actor.failed();
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!actor.failed())
       medorder_session_new(handle_.get(), actor.get(), territory.data(), territory.size(), &made, &failed);
-    return detail::answer<medorder::session>(failed, [&] { return medorder::session(made); });
+    return detail::answer<medorder::session>(actor.failed(), failed, [&] { return medorder::session(made); });
   }
   result<medorder::admin> admin(const actor& actor) const
   {
     medorder_admin* made = nullptr;
-    medorder_error* failed = actor.failed();
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!actor.failed())
       medorder_admin_new(handle_.get(), actor.get(), &made, &failed);
-    return detail::answer<medorder::admin>(failed, [&] { return medorder::admin(made); });
+    return detail::answer<medorder::admin>(actor.failed(), failed, [&] { return medorder::admin(made); });
   }
   // The random identity of the database.
   result<std::string> generation() const

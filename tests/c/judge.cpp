@@ -159,6 +159,23 @@ void failures()
   CHECK(code([&] { return it.session.order("no id"); }) == MEDORDER_VALIDATION_ERROR);
   CHECK(code([&] { return it.service.session(medorder::actor("u-1", "fun"), "north"); }) == MEDORDER_VALIDATION_ERROR);
   CHECK(code([&] { return it.service.session(medorder::actor("u-1", "treatment").role("No Role"), "north"); }) == MEDORDER_VALIDATION_ERROR);
+  // What failed to be said stays failed: a retry must not send the rest alone.
+  draft unsaid("p-1", "npi-1", "MRI");
+  unsaid.notes("\xff").diagnosis_code("R51.9");
+  change guarded(status::rejected);
+  guarded.reason("double").expected_version(-1);
+  medorder::actor nobody("u-1", "treatment");
+  nobody.role("No Role");
+  for (int attempt = 0; attempt < 2; attempt++) {
+    CHECK(code([&] { return it.session.create_order(unsaid); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.session.update_status(order.id(), guarded); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.service.session(nobody, "north"); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.service.admin(nobody); }) == MEDORDER_VALIDATION_ERROR);
+  }
+  draft moved(std::move(unsaid));
+  auto same = fails([&] { return it.session.create_order(moved); });
+  CHECK(same && same->faults().size() == 1 && same->faults()[0].rule == "utf8");
+  CHECK(must(it.session.orders()).size() == 1);
   auto feed = must(it.session.subscribe());
   it.session.revoke();
   CHECK(code([&] { return feed.next(1s); }) == MEDORDER_ACCESS_DENIED);
