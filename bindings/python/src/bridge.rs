@@ -102,9 +102,6 @@ impl Bridge {
 
 impl Bridge {
     fn begin(&self, pending: &Pending) -> Result<u64, Error> {
-        if self.pid != std::process::id() {
-            return Err(Error::new(ErrorCode::Closed, "the event loop belongs to the parent of this fork"));
-        }
         let (work, runtime) = (pending.take()?, runtime::handle()?);
         let shared = Arc::clone(&self.shared);
         // Held while the call begins, so that it is known when it ends.

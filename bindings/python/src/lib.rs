@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use crate::records::{AuditRecord, OrderEvent};
     #[pymodule_export]
-    use crate::runtime::shut_down;
+    use crate::runtime::{check_process, shut_down};
     #[pymodule_export]
     use crate::service::{Admin, Service, Session, open};
 

@@ -2,6 +2,7 @@
 //! queue; a thread that is in a call of this module anyway takes them out and hands them on. So no thread waits for
 //! the GIL in order to log, and none is left over at exit.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,13 +35,30 @@ pub(crate) fn put(level: u8, line: String) {
     WAITING.store(true, Ordering::Release);
 }
 
-/// Hands on what waits. A handler that fails is `logging`'s to report; a call must not fail for it.
+thread_local! {
+    static DELIVERING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Hands on what waits. A handler that fails is `logging`'s to report; a call must not fail for it. What a handler's
+/// own calls put into the queue waits for the next call, so that no handler runs inside itself.
 pub(crate) fn deliver(py: Python<'_>) {
-    static LOG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if !WAITING.load(Ordering::Acquire) || !WAITING.swap(false, Ordering::AcqRel) {
+    if !WAITING.load(Ordering::Acquire) || DELIVERING.get() || !WAITING.swap(false, Ordering::AcqRel) {
         return;
     }
-    let lines = std::mem::take(&mut *queue());
+    DELIVERING.set(true);
+    hand_on(py);
+    DELIVERING.set(false);
+}
+
+fn hand_on(py: Python<'_>) {
+    static LOG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    // Not waited for: in the child of a fork nobody may be left to release it.
+    let Ok(mut queue) = QUEUE.try_lock() else {
+        WAITING.store(true, Ordering::Release);
+        return;
+    };
+    let lines = std::mem::take(&mut *queue);
+    drop(queue);
     let Ok(log) = LOG.import(py, "medorder._log", "emit") else { return };
     for line in lines {
         if let Err(error) = log.call1(line) {

@@ -65,6 +65,8 @@ impl Pending {
 
     /// The work, once.
     pub(crate) fn take(&self) -> Result<Work, Error> {
+        // Before anything is locked that a thread of the parent may have locked.
+        runtime::refuse_forked()?;
         if host::inside() {
             return Err(Error::new(
                 ErrorCode::Closed,

@@ -195,6 +195,13 @@ impl Writer {
 
     fn string(&mut self, text: &str) {
         self.bytes(b"\"");
+        // Most texts need no escape; without an early end the compiler looks at many bytes at once.
+        let plain = |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\');
+        if text.bytes().fold(true, plain) {
+            self.bytes(text.as_bytes());
+            self.bytes(b"\"");
+            return;
+        }
         let mut from = 0;
         for (at, byte) in text.bytes().enumerate() {
             if byte >= 0x20 && byte != b'"' && byte != b'\\' {

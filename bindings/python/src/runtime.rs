@@ -9,18 +9,36 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
+use crate::error::raise;
 use crate::pending::{Done, Work};
 
-/// One process's runtime. A child of a fork finds its parent's, whose threads it does not have, and hangs its own
-/// behind it: nothing is reset, no lock is taken, and the parent's is leaked there.
+/// The runtime and whose it is. A child of a fork finds its parent's, whose threads it does not have, beside locks of
+/// the database engine that nobody will ever release: it is refused there, and leaked. Nothing has to be reset at a
+/// fork, and no lock is taken.
 struct Slot {
     pid: u32,
     handle: Handle,
     owner: Mutex<Option<Runtime>>,
-    child: OnceLock<Box<Slot>>,
 }
 
-static FIRST: OnceLock<Box<Slot>> = OnceLock::new();
+static SLOT: OnceLock<Slot> = OnceLock::new();
+
+/// Refuses the child of a fork whose parent has used the engine.
+pub(crate) fn refuse_forked() -> Result<(), Error> {
+    match SLOT.get() {
+        Some(slot) if slot.pid != std::process::id() => Err(Error::new(
+            ErrorCode::Closed,
+            "this process was forked from one that uses medorder; start workers with spawn",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Raises CLOSED in the child of a fork, where asyncio would say that there is no loop.
+#[pyfunction]
+pub(crate) fn check_process(py: Python<'_>) -> PyResult<()> {
+    refuse_forked().map_err(|error| raise(py, &error))
+}
 
 /// Runs `work` on the runtime; the returned future waits for it, and ends it when dropped.
 pub(crate) fn spawn(work: Work) -> Result<impl Future<Output = Result<Done, Error>> + Send + 'static, Error> {
@@ -40,11 +58,7 @@ pub(crate) fn handle() -> Result<Handle, Error> {
 /// Ends the runtime of this process, waiting at most two seconds for what holds its threads. For `atexit`.
 #[pyfunction]
 pub(crate) fn shut_down(py: Python<'_>) {
-    let pid = std::process::id();
-    let mut slot = FIRST.get();
-    while let Some(found) = slot.filter(|slot| slot.pid != pid) {
-        slot = found.child.get();
-    }
+    let slot = SLOT.get().filter(|slot| slot.pid == std::process::id());
     let owner = slot.and_then(|slot| slot.owner.lock().unwrap_or_else(PoisonError::into_inner).take());
     if let Some(runtime) = owner {
         py.detach(|| runtime.shutdown_timeout(Duration::from_secs(2)));
@@ -52,26 +66,19 @@ pub(crate) fn shut_down(py: Python<'_>) {
 }
 
 fn slot() -> Result<&'static Slot, Error> {
-    let pid = std::process::id();
-    let mut place = &FIRST;
-    loop {
-        let slot = match place.get() {
-            Some(slot) => slot,
-            None => {
-                // Made before it is put in place, so that no fork meets a place that is being filled for long.
-                let made = Box::new(Slot::new(pid)?);
-                place.get_or_init(|| made)
-            }
-        };
-        if slot.pid == pid {
-            return Ok(slot);
+    refuse_forked()?;
+    match SLOT.get() {
+        Some(slot) => Ok(slot),
+        None => {
+            // Made before it is put in place; whoever comes second drops theirs, which has no work yet.
+            let made = Slot::new()?;
+            Ok(SLOT.get_or_init(|| made))
         }
-        place = &slot.child;
     }
 }
 
 impl Slot {
-    fn new(pid: u32) -> Result<Self, Error> {
+    fn new() -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
@@ -80,7 +87,7 @@ impl Slot {
             .build()
             .map_err(|_| Error::new(ErrorCode::StorageUnavailable, "no thread can be started"))?;
         let handle = runtime.handle().clone();
-        Ok(Self { pid, handle, owner: Mutex::new(Some(runtime)), child: OnceLock::new() })
+        Ok(Self { pid: std::process::id(), handle, owner: Mutex::new(Some(runtime)) })
     }
 }
 

@@ -22,6 +22,7 @@ mod tally;
 
 use std::process::ExitCode;
 
+use crate::faces::Profile;
 use crate::project::Project;
 
 const HELP: &str = "\
@@ -31,15 +32,18 @@ cargo xtask check     what to run before each push: format, clippy, layers, docu
                       tests, which are the unit, documentation and integration tests of the crate
                       `medorder`. Under five minutes once the dependencies are built.
 cargo xtask test      everything: says what is missing on the machine and installs it, then format,
-                      clippy, layers, documentation, the faces of other languages, every test of the workspace
-                      (the fast tests are among them and run once), the suites of the faces, those suites
-                      that are about neither engine once more on PostgreSQL, the quickstart example, the engine without default features and
-                      the engine on the oldest rusqlite it accepts. Stops at the first step that fails;
-                      a step runs to its end. The last line counts the tests: `N passed, N failed`,
-                      with `, N skipped` if some were. A step that fails by another cause counts as one.
+                      clippy, layers, documentation, the faces of other languages, every test of the
+                      workspace (the fast tests are among them and run once), the suites of the faces, the
+                      suites that are about neither engine once more on PostgreSQL, the quickstart example,
+                      the engine without default features and on the oldest rusqlite it accepts. Stops at
+                      the first step that fails; a step runs to its end. The last line counts the tests:
+                      `N passed, N failed`, with `, N skipped` if some were. A step that fails by another
+                      cause counts as one.
 cargo xtask faces     builds the faces of other languages into target/faces, after installing what they
-                      need; the conformance suite (`cargo test --test conformance`) plays them. With `test` behind it,
-                      also runs the suites that are the faces' own.
+                      need; the conformance suite (`cargo test --test conformance`) plays them. With `test`
+                      also runs the suites that are the faces' own. With `--release` optimised, for the
+                      benches and to be given away: the wheel in target/faces/python/wheels, the tarball
+                      in target/faces/node.
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.
@@ -61,20 +65,23 @@ fn main() -> ExitCode {
         ["check"] => run::all(&project, steps::CHECK),
         ["test"] => run::all(&project, steps::TEST),
         ["faces", "test"] => run::all(&project, steps::FACES_ALONE),
-        ["faces"] => faces::build(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
+        ["faces"] => done(faces::build(&project, Profile::Dev)),
+        ["faces", "--release"] => done(faces::build(&project, Profile::Release)),
         ["install", options @ ..] => install::read(options)
             .and_then(|target| install::install(&project, &target))
             .map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
-        ["demo", passed_on @ ..] => {
-            steps::demo(&project, passed_on).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS)
-        }
-        ["layers"] => steps::source_rules(&project).map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
+        ["demo", passed_on @ ..] => done(steps::demo(&project, passed_on)),
+        ["layers"] => done(steps::source_rules(&project)),
         [] | ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
         [other, ..] => refuse(&format!("`{}` is not a command; see cargo xtask help", other)),
     }
+}
+
+fn done(result: Result<(), String>) -> ExitCode {
+    result.map_or_else(|message| refuse(&message), |()| ExitCode::SUCCESS)
 }
 
 fn refuse(message: &str) -> ExitCode {

@@ -24,6 +24,11 @@ const NEEDS: &[Need] = &[
         package: "pgbouncer",
         there: || on_path("pgbouncer") || Path::new("/usr/sbin/pgbouncer").is_file(),
     },
+    Need {
+        what: "Python 3.11 or newer with environments, for the face of that language",
+        package: "python3-venv",
+        there: has_python,
+    },
     Need { what: "a C++ compiler, for the C++ header", package: "g++", there: || on_path("c++") },
     Need {
         what: "pkg-config, for programs that link the C face",
@@ -133,6 +138,14 @@ fn has_postgres() -> bool {
     versions
         .map(|version| version.path().join("bin"))
         .any(|folder| ["initdb", "pg_ctl", "psql"].iter().all(|program| folder.join(program).is_file()))
+}
+
+/// True if a Python that is new enough can make an environment with pip in it.
+fn has_python() -> bool {
+    let asks = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+    let mut python = Command::new("python3");
+    python.args(["-c", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    python.status().is_ok_and(|status| status.success())
 }
 
 fn on_path(program: &str) -> bool {

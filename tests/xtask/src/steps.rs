@@ -48,7 +48,8 @@ const DOCS: Step = Step {
         .map(ok)
     },
 };
-const FACES: Step = Step { name: "faces", work: |project, _| faces::build(project).map(ok) };
+const FACES: Step =
+    Step { name: "faces", work: |project, _| faces::build(project, faces::Profile::Dev).map(ok) };
 const FACE_SUITES: Step = Step { name: "suites of the faces", work: faces::test };
 const FAST_TESTS: Step = Step {
     name: "fast tests",

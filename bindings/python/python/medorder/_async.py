@@ -150,7 +150,7 @@ class AsyncSession:
     @overload
     async def create_order(self, request: CreateOrderRequest, /) -> OrderSummary: ...
     @overload
-    async def create_order(self, /, **members: Unpack[CreateOrderRequest]) -> OrderSummary: ...
+    async def create_order(self, request: None = None, /, **members: Unpack[CreateOrderRequest]) -> OrderSummary: ...
     async def create_order(self, request: Any = None, /, **members: Any) -> OrderSummary:
         """Creates an order, pending verification, and answers its plain columns.
 
@@ -186,7 +186,9 @@ class AsyncSession:
     @overload
     async def update_status(self, order_id: str, change: StatusChange, /) -> OrderSummary: ...
     @overload
-    async def update_status(self, order_id: str, /, **members: Unpack[StatusChange]) -> OrderSummary: ...
+    async def update_status(
+        self, order_id: str, change: None = None, /, **members: Unpack[StatusChange]
+    ) -> OrderSummary: ...
     async def update_status(self, order_id: str, change: Any = None, /, **members: Any) -> OrderSummary:
         """Moves an order along the workflow and answers its plain columns.
 
@@ -447,7 +449,8 @@ class AsyncSubscription(Reader):
         try:
             return cast(OrderEvent, await self._take(None))
         except ClosedError:
-            if self._closed:
+            # At exit services are closed behind their readers.
+            if self._closed or _exit.over():
                 raise StopAsyncIteration from None
             raise
 

@@ -4,7 +4,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["VERSION", "Admin", "AuditRecord", "Bridge", "EnvKey", "Export", "ExportedPage", "Insurance", "InsuranceVerification", "KeyFile", "Order", "OrderEvent", "OrderSummary", "Pending", "Service", "Session", "Subscription", "audit_stream", "error_table", "flush_log", "generate_key_file", "open", "orders_stream", "shut_down"]
+__all__ = ["VERSION", "Admin", "AuditRecord", "Bridge", "EnvKey", "Export", "ExportedPage", "Insurance", "InsuranceVerification", "KeyFile", "Order", "OrderEvent", "OrderSummary", "Pending", "Service", "Session", "Subscription", "audit_stream", "check_process", "error_table", "flush_log", "generate_key_file", "open", "orders_stream", "shut_down"]
 
 VERSION: Final[str]
 """
@@ -525,6 +525,11 @@ class Subscription:
 def audit_stream(records: "list[AuditRecord]") -> "object":
     """
     The entries of a page of the audit as a stream.
+    """
+
+def check_process() -> None:
+    """
+    Raises CLOSED in the child of a fork, where asyncio would say that there is no loop.
     """
 
 def error_table() -> list[tuple[str, int, str, bool, int]]:

@@ -69,6 +69,7 @@ async def run(
 ) -> Any:
     """Makes a call and awaits its answer. A task that is cancelled ends the call; `undo` is for an answer that came
     but that the task does not live to see."""
+    _core.check_process()
     loop = asyncio.get_running_loop()
     bridge = _BRIDGES.by_loop.get(loop)
     if bridge is None:

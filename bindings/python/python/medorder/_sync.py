@@ -149,7 +149,7 @@ class Session:
     @overload
     def create_order(self, request: CreateOrderRequest, /) -> OrderSummary: ...
     @overload
-    def create_order(self, /, **members: Unpack[CreateOrderRequest]) -> OrderSummary: ...
+    def create_order(self, request: None = None, /, **members: Unpack[CreateOrderRequest]) -> OrderSummary: ...
     def create_order(self, request: Any = None, /, **members: Any) -> OrderSummary:
         """Creates an order, pending verification, and answers its plain columns.
 
@@ -185,7 +185,9 @@ class Session:
     @overload
     def update_status(self, order_id: str, change: StatusChange, /) -> OrderSummary: ...
     @overload
-    def update_status(self, order_id: str, /, **members: Unpack[StatusChange]) -> OrderSummary: ...
+    def update_status(
+        self, order_id: str, change: None = None, /, **members: Unpack[StatusChange]
+    ) -> OrderSummary: ...
     def update_status(self, order_id: str, change: Any = None, /, **members: Any) -> OrderSummary:
         """Moves an order along the workflow and answers its plain columns.
 
@@ -446,7 +448,8 @@ class Subscription(Reader):
         try:
             return cast(OrderEvent, self._take(None))
         except ClosedError:
-            if self._closed:
+            # At exit services are closed behind their readers.
+            if self._closed or _exit.over():
                 raise StopIteration from None
             raise
 

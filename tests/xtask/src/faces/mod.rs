@@ -2,6 +2,7 @@
 
 mod c;
 mod node;
+mod python;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,23 +12,50 @@ use crate::project::Project;
 use crate::run::Done;
 use crate::tally::Tally;
 
+/// Which of cargo's builds a face is made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// For the suites.
+    Dev,
+    /// For the benches, and to be given away.
+    Release,
+}
+
+impl Profile {
+    /// What cargo and its folders call it.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+
+    /// What cargo is told.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// One language.
 pub(crate) struct Face {
     pub(crate) name: &'static str,
-    /// Installs what the language needs, builds the face, and leaves a runner for each way to call it.
-    pub(crate) build: fn(&Project) -> Result<(), String>,
+    /// Installs what the language needs, builds the face, and leaves a runner for each way to call it, and a bench.
+    pub(crate) build: fn(&Project, Profile) -> Result<(), String>,
     /// Runs the suites and examples that are the language's own.
     pub(crate) test: fn(&Project, &mut Tally) -> Result<Done, String>,
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE];
 
 /// Builds every face.
-pub(crate) fn build(project: &Project) -> Result<(), String> {
+pub(crate) fn build(project: &Project, profile: Profile) -> Result<(), String> {
     for face in ALL {
         println!("building the face for {}", face.name);
-        (face.build)(project)?;
+        (face.build)(project, profile)?;
     }
     Ok(())
 }

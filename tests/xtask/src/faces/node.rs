@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::{Face, folder, leave_program};
+use super::{Face, Profile, folder, leave_program};
 use crate::project::{Project, run};
 use crate::run::{Done, counted};
 use crate::tally::Tally;
@@ -11,10 +11,10 @@ use crate::tally::Tally;
 pub(crate) const FACE: Face = Face { name: "node", build, test };
 
 /// Installs the tools that the lock file names, builds the addon and the package, and packs it.
-fn build(project: &Project) -> Result<(), String> {
+fn build(project: &Project, profile: Profile) -> Result<(), String> {
     run(&mut npm(project, &["ci", "--no-audit", "--no-fund"]))?;
-    run(&mut project.cargo(&["build", "--package", "medorder-node"]))?;
-    let library = target(project).join("debug/libmedorder_node.so");
+    run(&mut project.cargo(&["build", "--package", "medorder-node", "--profile", profile.name()]))?;
+    let library = target(project).join(profile.folder()).join("libmedorder_node.so");
     let packed = folder(project, "node")?;
     let mut build = Command::new("node");
     build.arg("build.mjs").arg("--library").arg(library).arg("--pack").arg(packed);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use self::checks::{Checks, output, same};
-use super::{Face, folder, leave_runner};
+use super::{Face, Profile, folder, leave_program, leave_runner};
 use crate::project::{Project, run};
 use crate::run::{Done, counted};
 use crate::tally::Tally;
@@ -25,12 +25,15 @@ const VALGRIND: &str = "valgrind -q --leak-check=full --show-leak-kinds=definite
 
 const RUNNER: &str = "tests/conformance/runners/c";
 
-fn build(project: &Project) -> Result<(), String> {
+fn build(project: &Project, profile: Profile) -> Result<(), String> {
     setup::complete(project)?;
     let prefix = folder(project, "c")?.join("prefix");
     // What an older version installed must not be found.
     let _ = fs::remove_dir_all(&prefix);
-    install::install(project, &install::Target { prefix, stage: PathBuf::new(), debug: true })?;
+    install::install(
+        project,
+        &install::Target { prefix, stage: PathBuf::new(), debug: profile == Profile::Dev },
+    )?;
 
     let sources = sources(&project.root.join(RUNNER))?;
     for (face, flags) in [("c", &["-O1", "-g"][..]), ("c-asan", SANITIZE)] {
@@ -45,6 +48,11 @@ fn build(project: &Project) -> Result<(), String> {
         run(compiler.args(linked(project, &["medorder", "jansson"])?).arg("-lpthread"))?;
         leave_runner(project, face, &quoted(&program))?;
     }
+    let bench = folder(project, "c")?.join("bench-c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=gnu11", "-O2"]).arg(project.root.join("ffi/bench.c")).arg("-o").arg(&bench);
+    run(compiler.args(linked(project, &["medorder"])?))?;
+    leave_program(project, "c", "bench", &quoted(&bench))?;
     let plain = folder(project, "c")?.join("runner");
     leave_runner(project, "c-valgrind", &format!("{VALGRIND} {}", quoted(&plain)))
 }
