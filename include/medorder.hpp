@@ -539,11 +539,11 @@ private:
 
 // Which orders a list holds; what is not set is not asked.
 struct query {
-  std::vector<medorder::status> statuses;
-  std::string_view patient_id, provider_id, cursor;
-  std::optional<time> created_from, created_to;
+  std::vector<medorder::status> statuses = {};
+  std::string_view patient_id = {}, provider_id = {}, cursor = {};
+  std::optional<time> created_from = {}, created_to = {};
   std::size_t limit = 50;
-  std::optional<medorder::fields> fields;
+  std::optional<medorder::fields> fields = {};
 };
 
 // Events, to ask for: `for (const medorder::event& event : subscription.events(1s))`.
@@ -817,6 +817,25 @@ inline result<void> generate_key_file(std::string_view path)
   return detail::answer<void>(failed, [] {});
 }
 
+// Hears the log of the library up to `level`, like MEDORDER_LOG_WARN, on a thread of its own; an empty function ends that.
+inline result<void> set_logger(std::int32_t level, std::function<void(std::int32_t level, std::string_view message)> hear)
+{
+  using on_message = decltype(hear);
+  medorder_error* failed = nullptr;
+  if (!hear) {
+    medorder_set_logger(level, nullptr, nullptr, nullptr, &failed);
+  } else {
+    auto call = [](void* data, std::int32_t of, const char* message) {
+      detail::guarded(0, [&] {
+        (*static_cast<on_message*>(data))(of, message);
+        return 0;
+      });
+    };
+    medorder_set_logger(level, call, new on_message(std::move(hear)), detail::destroyed<on_message>, &failed);
+  }
+  return detail::answer<void>(failed, [] {});
+}
+
 // A key service of the program. Both functions are called from any thread and have 5 seconds; an exception is "cannot be
 // asked now".
 struct key_service {
@@ -899,11 +918,22 @@ struct directory {
   std::function<bool(std::string_view patient, std::string_view provider, std::string_view territory)> relationship_exists;
 };
 
+// A place for signed checkpoints outside the database. Both functions are called from any thread and have 5 seconds; an
+// exception is "not kept" or "cannot tell", which fails the call.
+struct anchor {
+  // Keeps a note durably; the same may come twice.
+  std::function<void(std::string_view note)> keep;
+  // The newest note of a chain (a territory, or empty for the system chain), empty if there is none.
+  std::function<std::string(std::string_view chain)> newest;
+};
+
 struct options {
   // JSON, as medorder_options says.
-  std::string_view settings;
+  std::string_view settings = {};
   // Without one the registry in the database is asked.
-  std::optional<medorder::directory> directory;
+  std::optional<medorder::directory> directory = {};
+  // Without one there is none, or the file of the setting `anchor_file`.
+  std::optional<medorder::anchor> anchor = {};
 };
 
 // The engine on one database.
@@ -931,6 +961,26 @@ public:
       };
       options.directory.user_data = new directory(std::move(*given.directory));
       options.directory.destroy = detail::destroyed<directory>;
+    }
+    if (given.anchor) {
+      options.anchor.keep = [](void* data, const char* note, std::size_t length) {
+        return detail::guarded(MEDORDER_STORAGE_UNAVAILABLE, [&] {
+          static_cast<anchor*>(data)->keep({note, length});
+          return MEDORDER_OK;
+        });
+      };
+      options.anchor.newest = [](void* data, const char* chain, char* note, std::size_t* length) {
+        return detail::guarded(MEDORDER_STORAGE_UNAVAILABLE, [&]() -> std::int32_t {
+          const std::string newest = static_cast<anchor*>(data)->newest(chain);
+          if (newest.size() > *length)
+            return MEDORDER_STORAGE_UNAVAILABLE;
+          std::memcpy(note, newest.data(), newest.size());
+          *length = newest.size();
+          return MEDORDER_OK;
+        });
+      };
+      options.anchor.user_data = new anchor(std::move(*given.anchor));
+      options.anchor.destroy = detail::destroyed<anchor>;
     }
     medorder_service* made = nullptr;
     medorder_error* failed = nullptr;

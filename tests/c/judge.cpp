@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <medorder.hpp>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 
@@ -230,6 +231,41 @@ void functions_of_the_program()
   CHECK(must(it.service.generation()).size() == 36);
 }
 
+void an_anchor_and_a_log()
+{
+  std::mutex lock;
+  std::string kept;
+  medorder::anchor anchor;
+  anchor.keep = [&](std::string_view note) {
+    std::lock_guard<std::mutex> held(lock);
+    if (note.find("/north\n") != std::string_view::npos)
+      kept = note;
+  };
+  anchor.newest = [&](std::string_view chain) {
+    std::lock_guard<std::mutex> held(lock);
+    return chain == "north" ? kept : std::string();
+  };
+  auto it = open_hospital({{}, {}, std::move(anchor)});
+  must(it.admin.call("checkpoint"));
+  CHECK(must(it.session.call("verify_audit", "{}")).view().find(R"("verdict":"intact","anchored":true)") != std::string_view::npos);
+  std::atomic<int> heard{0};
+  auto alive = std::make_shared<int>(0);
+  auto hear = [&, alive](std::int32_t level, std::string_view message) {
+    heard += level == MEDORDER_LOG_WARN && message == "denied code=ACCESS_DENIED action=view";
+#ifndef MEDORDER_NO_EXCEPTIONS
+    throw 7;
+#endif
+  };
+  must(medorder::set_logger(MEDORDER_LOG_WARN, std::move(hear)));
+  it.session.revoke();
+  CHECK(code([&] { return it.session.order_by_key("k"); }) == MEDORDER_ACCESS_DENIED);
+  CHECK(alive.use_count() == 2);
+  must(medorder::set_logger(MEDORDER_LOG_OFF, {}));
+  CHECK(heard == 1 && alive.use_count() == 1);
+  CHECK(code([&] { return medorder::set_logger(9, [alive](std::int32_t, std::string_view) {}); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(alive.use_count() == 1);
+}
+
 void listening()
 {
   auto it = open_hospital();
@@ -270,9 +306,10 @@ int main()
     const char* name;
     void (*run)();
   };
-  const std::array<test, 4> tests{{{"an order from its creation to its end", a_life},
+  const std::array<test, 5> tests{{{"an order from its creation to its end", a_life},
                                    {"failures are errors with all they know", failures},
                                    {"functions of the program are asked, and what they throw stays there", functions_of_the_program},
+                                   {"an anchor keeps checkpoints, and the log is heard", an_anchor_and_a_log},
                                    {"a listener hears, ends and lets go", listening}}};
   int bad = 0;
   for (const auto& test : tests) {
@@ -281,6 +318,6 @@ int main()
     std::printf("test %s ... %s\n", test.name, faults == 0 ? "ok" : "FAILED");
     bad += faults != 0;
   }
-  std::printf("test result: %s. %d passed; %d failed; 0 ignored\n", bad == 0 ? "ok" : "FAILED", 4 - bad, bad);
+  std::printf("test result: %s. %d passed; %d failed; 0 ignored\n", bad == 0 ? "ok" : "FAILED", int(tests.size()) - bad, bad);
   return bad != 0;
 }
