@@ -540,7 +540,9 @@ private:
 // Which orders a list holds; what is not set is not asked.
 struct query {
   std::vector<medorder::status> statuses = {};
-  std::string_view patient_id = {}, provider_id = {}, cursor = {};
+  std::optional<std::string_view> patient_id = {}, provider_id = {};
+  // Empty is the first page.
+  std::string_view cursor = {};
   std::optional<time> created_from = {}, created_to = {};
   std::size_t limit = 50;
   std::optional<medorder::fields> fields = {};
@@ -694,7 +696,8 @@ public:
       query.statuses |= static_cast<std::uint32_t>(one);
     given(asked.patient_id, &query.patient_id, &query.patient_id_length);
     given(asked.provider_id, &query.provider_id, &query.provider_id_length);
-    given(asked.cursor, &query.cursor, &query.cursor_length);
+    if (!asked.cursor.empty())
+      given(asked.cursor, &query.cursor, &query.cursor_length);
     query.created_from = asked.created_from ? asked.created_from->time_since_epoch().count() : MEDORDER_ABSENT;
     query.created_to = asked.created_to ? asked.created_to->time_since_epoch().count() : MEDORDER_ABSENT;
     query.limit = asked.limit;
@@ -724,16 +727,17 @@ public:
       each(text(page).view());
     return detail::answer<void>(failed, [] {});
   }
-  // Of one order, or of all if `order_id` is empty. `since`: none, from now; empty, from the start; or a cursor.
-  result<medorder::subscription> subscribe(std::string_view order_id = {}, std::optional<std::string_view> since = std::nullopt) const
+  // Of one order, or of all if there is no `order_id`. `since`: none, from now; empty, from the start; or a cursor.
+  result<medorder::subscription> subscribe(std::optional<std::string_view> order_id = std::nullopt,
+                                           std::optional<std::string_view> since = std::nullopt) const
   {
     medorder_subscription* made = nullptr;
     medorder_error* failed = nullptr;
-    medorder_subscribe(handle_.get(), order_id.empty() ? nullptr : order_id.data(), order_id.size(), start(since),
-                       since ? since->size() : 0, &made, &failed);
+    medorder_subscribe(handle_.get(), start(order_id), order_id ? order_id->size() : 0, start(since), since ? since->size() : 0,
+                       &made, &failed);
     return detail::answer<medorder::subscription>(failed, [&] { return medorder::subscription(made); });
   }
-  result<medorder::listener> listen(on_event callback, std::string_view order_id = {},
+  result<medorder::listener> listen(on_event callback, std::optional<std::string_view> order_id = std::nullopt,
                                     std::optional<std::string_view> since = std::nullopt) const
   {
     medorder_listener* made = nullptr;
@@ -745,7 +749,7 @@ public:
         return 0;
       });
     };
-    medorder_listen(handle_.get(), order_id.empty() ? nullptr : order_id.data(), order_id.size(), start(since),
+    medorder_listen(handle_.get(), start(order_id), order_id ? order_id->size() : 0, start(since),
                     since ? since->size() : 0, call, new on_event(std::move(callback)), detail::destroyed<on_event>, &made, &failed);
     return detail::answer<medorder::listener>(failed, [&] { return medorder::listener(made); });
   }
@@ -761,15 +765,15 @@ private:
       call(&order, &failed);
     return detail::answer<medorder::order>(earlier, failed, [&] { return medorder::order(order); });
   }
-  static void given(std::string_view text, const char** data, std::size_t* length)
+  static void given(const std::optional<std::string_view>& text, const char** data, std::size_t* length)
   {
-    *data = text.empty() ? nullptr : text.data();
-    *length = text.size();
+    *data = start(text);
+    *length = text ? text->size() : 0;
   }
   // A view of nothing is a text all the same, where none would mean something else.
-  static const char* start(const std::optional<std::string_view>& since)
+  static const char* start(const std::optional<std::string_view>& text)
   {
-    return !since ? nullptr : since->empty() ? "" : since->data();
+    return !text ? nullptr : text->empty() ? "" : text->data();
   }
 
   detail::owned<medorder_session, medorder_session_free> handle_;

@@ -177,6 +177,15 @@ void failures()
   auto same = fails([&] { return it.session.create_order(moved); });
   CHECK(same && same->faults().size() == 1 && same->faults()[0].rule == "utf8");
   CHECK(must(it.session.orders()).size() == 1);
+  // An id that somebody forgot to fill in is no wish for everything.
+  const std::string forgotten;
+  medorder::query query;
+  query.patient_id = forgotten;
+  CHECK(code([&] { return it.session.subscribe(forgotten); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(code([&] { return it.session.listen({}, forgotten); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(code([&] { return it.session.orders(query); }) == MEDORDER_VALIDATION_ERROR);
+  query.patient_id = "p-1";
+  CHECK(must(it.session.orders(query)).size() == 1);
   auto feed = must(it.session.subscribe());
   it.session.revoke();
   CHECK(code([&] { return feed.next(1s); }) == MEDORDER_ACCESS_DENIED);
