@@ -223,7 +223,8 @@ template <class T, class Make> result<T> answer(const std::optional<error>& earl
 // Runs a function of the program for C; `otherwise` if an exception leaves it.
 template <class Call> std::int32_t guarded(std::int32_t otherwise, Call call) noexcept
 {
-#ifndef MEDORDER_NO_EXCEPTIONS
+  // Also where calls answer results: what the program gives may throw all the same.
+#ifdef __cpp_exceptions
   try {
     return call();
   } catch (...) {

@@ -207,7 +207,7 @@ void functions_of_the_program()
   directory.territory_exists = [](std::string_view territory) { return territory == "north"; };
   directory.relationship_exists = [&](std::string_view patient, std::string_view, std::string_view) {
     asked++;
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
     if (patient == "p-9")
       throw std::runtime_error("no answer");
 #endif
@@ -218,7 +218,7 @@ void functions_of_the_program()
   CHECK(asked > 0);
   denies = true;
   CHECK(code([&] { return it.session.create_order(draft("p-1", "anybody", "MRI")); }) == MEDORDER_PATIENT_PROVIDER_MISMATCH);
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
   CHECK(code([&] { return it.session.create_order(draft("p-9", "anybody", "MRI")); }) == MEDORDER_STORAGE_UNAVAILABLE);
 #endif
 
@@ -261,7 +261,7 @@ void an_anchor_and_a_log()
   auto alive = std::make_shared<int>(0);
   auto hear = [&, alive](std::int32_t level, std::string_view message) {
     heard += level == MEDORDER_LOG_WARN && message == "denied code=ACCESS_DENIED action=view";
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
     throw 7;
 #endif
   };
@@ -286,7 +286,7 @@ void listening()
         heard++;
       else
         ended = code;
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
       throw 7;
 #endif
     };

@@ -231,7 +231,11 @@ fn programs(place: &Place<'_>, tally: &mut Tally) -> Result<(), String> {
     counted(valgrind.current_dir(place.empty("judge-valgrind-run")?), tally)?;
 
     let source = [place.source("tests/c/judge.cpp")];
-    for (name, flag) in [("judge-cpp", "-fexceptions"), ("judge-cpp-expected", "-fno-exceptions")] {
+    for (name, flag) in [
+        ("judge-cpp", "-fexceptions"),
+        ("judge-cpp-expected", "-fno-exceptions"),
+        ("judge-cpp-chosen", "-DMEDORDER_NO_EXCEPTIONS"),
+    ] {
         let flags = [&["-std=c++17", flag], SANITIZE].concat();
         let program = place.compile("c++", &source, name, &flags)?;
         counted(Command::new(program).current_dir(place.empty(&format!("{name}-run"))?), tally)?;
