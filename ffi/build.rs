@@ -9,5 +9,7 @@ fn main() {
     let target = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if ["linux", "android", "freebsd", "netbsd", "openbsd", "dragonfly"].contains(&target.as_str()) {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libmedorder.so.{ABI}");
+        // A plug-in of a host may be unloaded while threads of the library run.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

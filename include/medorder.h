@@ -21,7 +21,11 @@
  * CALLBACKS run on threads of the library. No exception and no longjmp may leave them: that is undefined. Functions for
  * keys, directory and anchor must not call the library, which answers MEDORDER_CLOSED; those for events may.
  *
- * FORK. In the child of a fork every handle answers MEDORDER_CLOSED; free it or leave it, and open the service anew.
+ * FORK. In the child of a fork everything of an open service answers MEDORDER_CLOSED: the service, sessions, admins,
+ * subscriptions, listeners, exports. Free it or leave it, and open the service anew. The parent's logger hears nothing of
+ * the child.
+ *
+ * UNLOADING. `dlclose` leaves the library in memory, since threads of it may still run.
  *
  * PANICS. A fault of the library is MEDORDER_INTERNAL and goes no further.
  */
@@ -810,7 +814,8 @@ typedef struct {
 /**
  * Which orders a list holds; every condition that is set must hold.
  *
- * Set `struct_size` to `sizeof(medorder_order_query)`, or start from `MEDORDER_ORDER_QUERY_INIT`.
+ * Start from `MEDORDER_ORDER_QUERY_INIT`. A struct of zeros is not empty: `created_to` would be a moment in 1970, before
+ * which nothing was created, and `limit` none.
  */
 typedef struct {
   /**
@@ -1195,10 +1200,11 @@ void medorder_keys_free(medorder_keys *keys);
  * Calls `callback` for each event of one order, or of all if `order_id` is NULL. `since` is as in
  * `medorder_subscribe`.
  *
- * The callback runs on a thread that is the listener's own, never two at once. It gets an event and no error, or, once
- * and last, no event and the error that ended the listening. Both are the library's and end with the callback. It may
- * call the library, but for `medorder_service_close` and for freeing what it needs itself; no exception and no
- * `longjmp` may leave it.
+ * The callback runs on a thread that is the listener's own, never two at once, and may run before this call has
+ * returned. It gets an event and no error, or, once and last, no event and the error that ended the listening:
+ * MEDORDER_CLOSED if `medorder_listener_free` did. Both are the library's and end with the callback. It may call the
+ * library, but for `medorder_service_close` and for freeing what it needs itself; no exception and no `longjmp` may
+ * leave it.
  *
  * Ownership: `user_data` belongs to the listener from now on. `destroy` (it may be NULL) is called once, after the last
  * callback, also if this call fails. Free `*listener` with `medorder_listener_free`. Threads: any.
@@ -1218,8 +1224,9 @@ int32_t medorder_listen(const medorder_session *session,
                         medorder_error **error);
 
 /**
- * Ends the listening and frees the listener; NULL is nothing. When the call returns, no callback runs any more and
- * `user_data` was destroyed; called from its own callback, both happen when that callback returns.
+ * Ends the listening and frees the listener; NULL is nothing. When the call returns, the callback had its last call and
+ * `user_data` was destroyed. Called from the listener's own callback, both come after that callback has returned: its
+ * last call must not free the listener again.
  *
  * Threads: any, once.
  */

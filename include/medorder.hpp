@@ -195,6 +195,13 @@ template <class T, class Make> T answer(medorder_error* failed, Make make)
     throw error(failed);
   return make();
 }
+// The same of a call whose arguments may have failed before.
+template <class T, class Make> T answer(const std::optional<error>& earlier, medorder_error* failed, Make make)
+{
+  if (earlier)
+    throw error(*earlier);
+  return answer<T>(failed, make);
+}
 #else
 template <class T, class Make> result<T> answer(medorder_error* failed, Make make)
 {
@@ -207,12 +214,17 @@ template <class T, class Make> result<T> answer(medorder_error* failed, Make mak
     return result<T>(make());
   }
 }
+template <class T, class Make> result<T> answer(const std::optional<error>& earlier, medorder_error* failed, Make make)
+{
+  return earlier ? result<T>(error(*earlier)) : answer<T>(failed, make);
+}
 #endif
 
 // Runs a function of the program for C; `otherwise` if an exception leaves it.
 template <class Call> std::int32_t guarded(std::int32_t otherwise, Call call) noexcept
 {
-#ifndef MEDORDER_NO_EXCEPTIONS
+  // Also where calls answer results: what the program gives may throw all the same.
+#ifdef __cpp_exceptions
   try {
     return call();
   } catch (...) {
@@ -226,18 +238,17 @@ template <class Call> std::int32_t guarded(std::int32_t otherwise, Call call) no
 
 template <class T> void destroyed(void* data) { delete static_cast<T*>(data); }
 
-// What is filled in step by step. The first step that fails is the answer of the call it is used for.
+// What is filled in step by step. The first step that fails is the answer of every call it is used for: half filled in it
+// is never sent.
 template <class T, void (*Free)(T*)> class built {
 public:
   const T* get() const { return handle_.get(); }
-  // The first failure, for the call it is used in; it can be used in another.
-  medorder_error* failed() const { return std::exchange(failed_, nullptr); }
-  ~built() { medorder_error_free(failed_); }
-  built(built&& other) noexcept : handle_(std::move(other.handle_)), failed_(std::exchange(other.failed_, nullptr)) {}
+  const std::optional<error>& failed() const { return failed_; }
+  built(built&& other) noexcept : handle_(std::move(other.handle_)), failed_(other.failed_) {}
   built& operator=(built&& other) noexcept
   {
     handle_.swap(other.handle_);
-    std::swap(failed_, other.failed_);
+    failed_.swap(other.failed_);
     return *this;
   }
 
@@ -251,15 +262,15 @@ protected:
   }
   void step(medorder_error* failed)
   {
-    if (failed_ == nullptr)
-      failed_ = failed;
-    else
+    if (failed_)
       medorder_error_free(failed);
+    else if (failed != nullptr)
+      failed_.emplace(failed);
   }
 
 private:
   owned<T, Free> handle_;
-  mutable medorder_error* failed_ = nullptr;
+  std::optional<error> failed_;
 };
 
 }  // namespace detail
@@ -529,11 +540,13 @@ private:
 
 // Which orders a list holds; what is not set is not asked.
 struct query {
-  std::vector<medorder::status> statuses;
-  std::string_view patient_id, provider_id, cursor;
-  std::optional<time> created_from, created_to;
+  std::vector<medorder::status> statuses = {};
+  std::optional<std::string_view> patient_id = {}, provider_id = {};
+  // Empty is the first page.
+  std::string_view cursor = {};
+  std::optional<time> created_from = {}, created_to = {};
   std::size_t limit = 50;
-  std::optional<medorder::fields> fields;
+  std::optional<medorder::fields> fields = {};
 };
 
 // Events, to ask for: `for (const medorder::event& event : subscription.events(1s))`.
@@ -659,19 +672,19 @@ public:
   result<medorder::order> order(std::string_view id, std::optional<fields> which = std::nullopt) const
   {
     auto set = static_cast<std::uint32_t>(which.value_or(fields::none));
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_get_order(handle_.get(), id.data(), id.size(), which ? &set : nullptr, order, failed);
     });
   }
   result<medorder::order> order_by_key(std::string_view key) const
   {
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_get_order_by_key(handle_.get(), key.data(), key.size(), order, failed);
     });
   }
   result<medorder::order> delete_order(std::string_view id, std::string_view reason, std::optional<std::int64_t> version = std::nullopt) const
   {
-    return ordered(nullptr, [&](auto** order, auto** failed) {
+    return ordered(std::nullopt, [&](auto** order, auto** failed) {
       medorder_delete_order(handle_.get(), id.data(), id.size(), reason.data(), reason.size(), version.value_or(MEDORDER_ABSENT), order,
                             failed);
     });
@@ -684,7 +697,8 @@ public:
       query.statuses |= static_cast<std::uint32_t>(one);
     given(asked.patient_id, &query.patient_id, &query.patient_id_length);
     given(asked.provider_id, &query.provider_id, &query.provider_id_length);
-    given(asked.cursor, &query.cursor, &query.cursor_length);
+    if (!asked.cursor.empty())
+      given(asked.cursor, &query.cursor, &query.cursor_length);
     query.created_from = asked.created_from ? asked.created_from->time_since_epoch().count() : MEDORDER_ABSENT;
     query.created_to = asked.created_to ? asked.created_to->time_since_epoch().count() : MEDORDER_ABSENT;
     query.limit = asked.limit;
@@ -714,16 +728,17 @@ public:
       each(text(page).view());
     return detail::answer<void>(failed, [] {});
   }
-  // Of one order, or of all if `order_id` is empty. `since`: none, from now; empty, from the start; or a cursor.
-  result<medorder::subscription> subscribe(std::string_view order_id = {}, std::optional<std::string_view> since = std::nullopt) const
+  // Of one order, or of all if there is no `order_id`. `since`: none, from now; empty, from the start; or a cursor.
+  result<medorder::subscription> subscribe(std::optional<std::string_view> order_id = std::nullopt,
+                                           std::optional<std::string_view> since = std::nullopt) const
   {
     medorder_subscription* made = nullptr;
     medorder_error* failed = nullptr;
-    medorder_subscribe(handle_.get(), order_id.empty() ? nullptr : order_id.data(), order_id.size(), start(since),
-                       since ? since->size() : 0, &made, &failed);
+    medorder_subscribe(handle_.get(), start(order_id), order_id ? order_id->size() : 0, start(since), since ? since->size() : 0,
+                       &made, &failed);
     return detail::answer<medorder::subscription>(failed, [&] { return medorder::subscription(made); });
   }
-  result<medorder::listener> listen(on_event callback, std::string_view order_id = {},
+  result<medorder::listener> listen(on_event callback, std::optional<std::string_view> order_id = std::nullopt,
                                     std::optional<std::string_view> since = std::nullopt) const
   {
     medorder_listener* made = nullptr;
@@ -735,7 +750,7 @@ public:
         return 0;
       });
     };
-    medorder_listen(handle_.get(), order_id.empty() ? nullptr : order_id.data(), order_id.size(), start(since),
+    medorder_listen(handle_.get(), start(order_id), order_id ? order_id->size() : 0, start(since),
                     since ? since->size() : 0, call, new on_event(std::move(callback)), detail::destroyed<on_event>, &made, &failed);
     return detail::answer<medorder::listener>(failed, [&] { return medorder::listener(made); });
   }
@@ -743,22 +758,23 @@ public:
   void revoke() const { medorder_session_revoke(handle_.get(), nullptr); }
 
 private:
-  template <class Call> static result<medorder::order> ordered(medorder_error* failed, Call call)
+  template <class Call> static result<medorder::order> ordered(const std::optional<error>& earlier, Call call)
   {
     medorder_order* order = nullptr;
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!earlier)
       call(&order, &failed);
-    return detail::answer<medorder::order>(failed, [&] { return medorder::order(order); });
+    return detail::answer<medorder::order>(earlier, failed, [&] { return medorder::order(order); });
   }
-  static void given(std::string_view text, const char** data, std::size_t* length)
+  static void given(const std::optional<std::string_view>& text, const char** data, std::size_t* length)
   {
-    *data = text.empty() ? nullptr : text.data();
-    *length = text.size();
+    *data = start(text);
+    *length = text ? text->size() : 0;
   }
   // A view of nothing is a text all the same, where none would mean something else.
-  static const char* start(const std::optional<std::string_view>& since)
+  static const char* start(const std::optional<std::string_view>& text)
   {
-    return !since ? nullptr : since->empty() ? "" : since->data();
+    return !text ? nullptr : text->empty() ? "" : text->data();
   }
 
   detail::owned<medorder_session, medorder_session_free> handle_;
@@ -803,6 +819,25 @@ inline result<void> generate_key_file(std::string_view path)
 {
   medorder_error* failed = nullptr;
   medorder_generate_key_file(path.data(), path.size(), &failed);
+  return detail::answer<void>(failed, [] {});
+}
+
+// Hears the log of the library up to `level`, like MEDORDER_LOG_WARN, on a thread of its own; an empty function ends that.
+inline result<void> set_logger(std::int32_t level, std::function<void(std::int32_t level, std::string_view message)> hear)
+{
+  using on_message = decltype(hear);
+  medorder_error* failed = nullptr;
+  if (!hear) {
+    medorder_set_logger(level, nullptr, nullptr, nullptr, &failed);
+  } else {
+    auto call = [](void* data, std::int32_t of, const char* message) {
+      detail::guarded(0, [&] {
+        (*static_cast<on_message*>(data))(of, message);
+        return 0;
+      });
+    };
+    medorder_set_logger(level, call, new on_message(std::move(hear)), detail::destroyed<on_message>, &failed);
+  }
   return detail::answer<void>(failed, [] {});
 }
 
@@ -888,11 +923,22 @@ struct directory {
   std::function<bool(std::string_view patient, std::string_view provider, std::string_view territory)> relationship_exists;
 };
 
+// A place for signed checkpoints outside the database. Both functions are called from any thread and have 5 seconds; an
+// exception is "not kept" or "cannot tell", which fails the call.
+struct anchor {
+  // Keeps a note durably; the same may come twice.
+  std::function<void(std::string_view note)> keep;
+  // The newest note of a chain (a territory, or empty for the system chain), empty if there is none.
+  std::function<std::string(std::string_view chain)> newest;
+};
+
 struct options {
   // JSON, as medorder_options says.
-  std::string_view settings;
+  std::string_view settings = {};
   // Without one the registry in the database is asked.
-  std::optional<medorder::directory> directory;
+  std::optional<medorder::directory> directory = {};
+  // Without one there is none, or the file of the setting `anchor_file`.
+  std::optional<medorder::anchor> anchor = {};
 };
 
 // The engine on one database.
@@ -921,6 +967,26 @@ public:
       options.directory.user_data = new directory(std::move(*given.directory));
       options.directory.destroy = detail::destroyed<directory>;
     }
+    if (given.anchor) {
+      options.anchor.keep = [](void* data, const char* note, std::size_t length) {
+        return detail::guarded(MEDORDER_STORAGE_UNAVAILABLE, [&] {
+          static_cast<anchor*>(data)->keep({note, length});
+          return MEDORDER_OK;
+        });
+      };
+      options.anchor.newest = [](void* data, const char* chain, char* note, std::size_t* length) {
+        return detail::guarded(MEDORDER_STORAGE_UNAVAILABLE, [&]() -> std::int32_t {
+          const std::string newest = static_cast<anchor*>(data)->newest(chain);
+          if (newest.size() > *length)
+            return MEDORDER_STORAGE_UNAVAILABLE;
+          std::memcpy(note, newest.data(), newest.size());
+          *length = newest.size();
+          return MEDORDER_OK;
+        });
+      };
+      options.anchor.user_data = new anchor(std::move(*given.anchor));
+      options.anchor.destroy = detail::destroyed<anchor>;
+    }
     medorder_service* made = nullptr;
     medorder_error* failed = nullptr;
     medorder_open(url.data(), url.size(), keys.get(), &options, &made, &failed);
@@ -929,18 +995,18 @@ public:
   result<medorder::session> session(const actor& actor, std::string_view territory) const
   {
     medorder_session* made = nullptr;
-    medorder_error* failed = actor.failed();
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!actor.failed())
       medorder_session_new(handle_.get(), actor.get(), territory.data(), territory.size(), &made, &failed);
-    return detail::answer<medorder::session>(failed, [&] { return medorder::session(made); });
+    return detail::answer<medorder::session>(actor.failed(), failed, [&] { return medorder::session(made); });
   }
   result<medorder::admin> admin(const actor& actor) const
   {
     medorder_admin* made = nullptr;
-    medorder_error* failed = actor.failed();
-    if (failed == nullptr)
+    medorder_error* failed = nullptr;
+    if (!actor.failed())
       medorder_admin_new(handle_.get(), actor.get(), &made, &failed);
-    return detail::answer<medorder::admin>(failed, [&] { return medorder::admin(made); });
+    return detail::answer<medorder::admin>(actor.failed(), failed, [&] { return medorder::admin(made); });
   }
   // The random identity of the database.
   result<std::string> generation() const

@@ -1,5 +1,10 @@
 //! Every scenario in every language on every engine, and databases that one language wrote in the hands of another.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how many scenarios ran, and which were skipped, is for people to see"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -12,7 +17,7 @@ use medorder_tests::postgres::{Database, OWNER, RUNTIME, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The faces beside Rust, and how each is called in `skip`.
+/// The faces beside Rust.
 const FACES: &[&str] = &["c", "python", "python-async", "node"];
 /// The same face under the eyes of a tool that notices faults of memory. Valgrind is forty times slower, and sees the same
 /// on either engine.
@@ -47,28 +52,124 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Each error code, status, call, role and field stands in a scenario.
+/// The scenarios have the form of the schema, and between them each call is made, each error provoked, each step of the
+/// workflow taken or refused, each role allowed and denied something, each field shown and withheld.
 fn reach() -> Result<(), Failed> {
-    let mut names = BTreeSet::new();
-    let mut all = String::new();
+    let schema = read(&folder().join("scenario.schema.json"));
+    let step_schema = &schema["properties"]["steps"]["items"];
+    let calls = step_schema["properties"]["do"]["enum"].as_array().ok_or("no calls")?;
+    let common = read(&folder().join("actors.json"));
+    let (mut names, mut reached) = (BTreeSet::new(), BTreeSet::new());
     for path in scenarios() {
         let scenario = read(&path);
+        let of = |what: &str| format!("{}: {what}", path.display());
+        known(&scenario, &schema).map_err(|what| of(&what))?;
         let name = scenario["name"].as_str().unwrap_or_default().to_owned();
-        if !names.insert(name.clone()) {
-            return Err(format!("two scenarios are called `{name}`").into());
+        if name.is_empty() || !names.insert(name) {
+            return Err(of("no name, or that of another").into());
         }
-        all += &scenario.to_string();
+        for step in scenario["steps"].as_array().ok_or_else(|| of("no steps"))? {
+            known(step, step_schema).map_err(|what| of(&what))?;
+            if !calls.contains(&step["do"]) || (step.get("expect").is_some() && step.get("error").is_some()) {
+                return Err(of("a step with an unknown call, or with `expect` beside `error`").into());
+            }
+            let who = step["as"].as_str().unwrap_or("root");
+            let actor = scenario["actors"].get(who).unwrap_or(&common[who]);
+            reached.extend(reached_by(step, actor));
+        }
     }
     if names.len() < 60 {
         return Err(format!("only {} scenarios", names.len()).into());
     }
-    let schema = read(&folder().join("scenario.schema.json"));
-    let calls = schema["properties"]["steps"]["items"]["properties"]["do"]["enum"].as_array();
-    let calls = calls.ok_or("no calls")?.iter().filter_map(Value::as_str);
-    let codes = ErrorCode::ALL.iter().filter(|code| !NOT_HERE.contains(code)).map(|code| code.name());
-    let words = calls.chain(codes).chain(OrderStatus::ALL.iter().map(|status| status.name()));
-    let missing: Vec<&str> = words.filter(|word| !all.contains(&format!("\"{word}\""))).collect();
+    let calls = calls.iter().filter_map(Value::as_str).map(|call| format!("call {call}"));
+    let codes = ErrorCode::ALL.iter().filter(|code| !NOT_HERE.contains(code));
+    let codes = codes.map(|code| format!("code {}", code.name()));
+    let pairs = OrderStatus::ALL.iter().flat_map(|from| OrderStatus::ALL.iter().map(move |to| (from, to)));
+    let steps = pairs.map(|(from, to)| match (from.name(), to.name()) {
+        pair if STEPS.contains(&pair) => format!("to {}", pair.1),
+        (from, to) => format!("no step from {from} to {to}"),
+    });
+    let roles = ROLES.iter().flat_map(|role| [format!("{role} may"), format!("{role} may not")]);
+    // Whoever may see a field at all may see the type of service.
+    let fields = FIELDS.iter().map(|field| format!("{field} is shown"));
+    let withheld = FIELDS[1..].iter().map(|field| format!("{field} is withheld"));
+    let all = calls.chain(codes).chain(steps).chain(roles).chain(fields).chain(withheld);
+    let missing: Vec<String> = all.filter(|one| !reached.contains(one)).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("in no scenario: {missing:?}").into()) }
+}
+
+/// The steps of the workflow, the roles and the fields, as DESIGN has them.
+const STEPS: [(&str, &str); 5] = [
+    ("pending_verification", "verified"),
+    ("pending_verification", "rejected"),
+    ("verified", "in_progress"),
+    ("in_progress", "completed"),
+    ("in_progress", "cancelled"),
+];
+const ROLES: [&str; 5] = ["requester", "verifier", "fulfiller", "auditor", "administrator"];
+const FIELDS: [&str; 5] = ["service_type", "diagnosis_codes", "notes", "insurance", "insurance_verification"];
+
+/// Members that the schema does not name are a fault.
+fn known(value: &Value, schema: &Value) -> Result<(), String> {
+    let members = value.as_object().ok_or("not an object")?;
+    match members.keys().find(|name| schema["properties"].get(name).is_none()) {
+        Some(name) => Err(format!("unknown member `{name}`")),
+        None => Ok(()),
+    }
+}
+
+/// What one step shows.
+fn reached_by(step: &Value, actor: &Value) -> Vec<String> {
+    let call = step["do"].as_str().unwrap_or_default();
+    let (expect, error) = (&step["expect"], &step["error"]);
+    let mut reached = vec![format!("call {call}")];
+    // The table names every code and provokes none.
+    if call != "service.error_table" {
+        codes(expect, &mut reached);
+        codes(error, &mut reached);
+    }
+    let details = &error["details"];
+    if details["why"] == "state"
+        && let (Some(from), Some(to)) =
+            (details["current_status"].as_str(), details["requested_status"].as_str())
+    {
+        reached.push(format!("no step from {from} to {to}"));
+    }
+    if call == "update_status"
+        && error.is_null()
+        && let Some(to) = step["with"]["status"].as_str()
+    {
+        reached.push(format!("to {to}"));
+    }
+    let words = |list: &Value| -> Vec<String> {
+        let words = list.as_array().into_iter().flatten();
+        words.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    if call == "order" {
+        reached.extend(words(&expect["disclosed"]).iter().map(|field| format!("{field} is shown")));
+        reached.extend(words(&expect["withheld"]).iter().map(|field| format!("{field} is withheld")));
+    }
+    // Of an actor with one role it is known what let it in or kept it out.
+    if let [role] = words(&actor["roles"]).as_slice() {
+        if error.is_null() {
+            reached.push(format!("{role} may"));
+        } else if error["code"] == "ACCESS_DENIED" {
+            reached.push(format!("{role} may not"));
+        }
+    }
+    reached
+}
+
+/// Every code that stands in what is expected.
+fn codes(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("code").and_then(Value::as_str).map(|code| format!("code {code}")));
+            members.values().for_each(|value| codes(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| codes(item, found)),
+        _ => {}
+    }
 }
 
 /// A face plays them all, but for those that the engine has a reason against: so all play as many.
@@ -78,6 +179,7 @@ fn every(face: &str, engine: &'static str) -> Result<(), Failed> {
     let apart = scenarios().iter().filter(|path| read(path)["skip"].get(engine).is_some()).count();
     let ran = play(face, &place, &jobs)?;
     if ran == jobs.len() - apart {
+        println!("{face} on {engine}: ran {ran} of {} scenarios", jobs.len());
         Ok(())
     } else {
         Err(format!("{face} ran {ran} of {} scenarios, {apart} of them for another engine", jobs.len())
@@ -135,6 +237,9 @@ fn play(face: &str, place: &Place, jobs: &[Value]) -> Result<usize, Failed> {
     let settled = text.lines().filter(|line| line.starts_with("ok ") || line.starts_with("skipped ")).count();
     if settled != jobs.len() {
         return Err(format!("{face} was given {} jobs and settled {settled}", jobs.len()).into());
+    }
+    for skipped in text.lines().filter(|line| line.starts_with("skipped ")) {
+        println!("{face} on {}: {skipped}", place.engine);
     }
     ran.ok_or_else(|| "no number".into())
 }

@@ -30,10 +30,11 @@ type Callback = unsafe extern "C" fn(*mut c_void, *const medorder_event, *const 
 /// Calls `callback` for each event of one order, or of all if `order_id` is NULL. `since` is as in
 /// `medorder_subscribe`.
 ///
-/// The callback runs on a thread that is the listener's own, never two at once. It gets an event and no error, or, once
-/// and last, no event and the error that ended the listening. Both are the library's and end with the callback. It may
-/// call the library, but for `medorder_service_close` and for freeing what it needs itself; no exception and no
-/// `longjmp` may leave it.
+/// The callback runs on a thread that is the listener's own, never two at once, and may run before this call has
+/// returned. It gets an event and no error, or, once and last, no event and the error that ended the listening:
+/// MEDORDER_CLOSED if `medorder_listener_free` did. Both are the library's and end with the callback. It may call the
+/// library, but for `medorder_service_close` and for freeing what it needs itself; no exception and no `longjmp` may
+/// leave it.
 ///
 /// Ownership: `user_data` belongs to the listener from now on. `destroy` (it may be NULL) is called once, after the last
 /// callback, also if this call fails. Free `*listener` with `medorder_listener_free`. Threads: any.
@@ -79,8 +80,9 @@ pub unsafe extern "C" fn medorder_listen(
     unsafe { boundary(error, work) }
 }
 
-/// Ends the listening and frees the listener; NULL is nothing. When the call returns, no callback runs any more and
-/// `user_data` was destroyed; called from its own callback, both happen when that callback returns.
+/// Ends the listening and frees the listener; NULL is nothing. When the call returns, the callback had its last call and
+/// `user_data` was destroyed. Called from the listener's own callback, both come after that callback has returned: its
+/// last call must not free the listener again.
 ///
 /// Threads: any, once.
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -65,6 +65,8 @@ pub unsafe extern "C" fn medorder_set_logger(
 
 static LOGGER: Mutex<Option<Running>> = Mutex::new(None);
 static LEVEL: AtomicU8 = AtomicU8::new(0);
+/// The process that set the logger. In a child of it the thread does not exist, and the locks may be held for ever.
+static HOME: AtomicU32 = AtomicU32::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 struct Running {
@@ -112,18 +114,27 @@ fn pass_on(messages: &Receiver<(i32, String)>, callback: Callback, user_data: &U
 
 /// Makes the ear, once for the process.
 fn hear_once() -> Result<()> {
-    static EAR: OnceLock<(u32, bool)> = OnceLock::new();
-    let (pid, heard) = EAR.get_or_init(|| {
+    static EAR: OnceLock<bool> = OnceLock::new();
+    let heard = EAR.get_or_init(|| {
+        HOME.store(std::process::id(), Ordering::Release);
         let dispatch = tracing::Dispatch::new(Ear);
-        (std::process::id(), tracing::dispatcher::set_global_default(dispatch).is_ok())
+        tracing::dispatcher::set_global_default(dispatch).is_ok()
     });
     if !heard {
         return Err(Error::new(ErrorCode::Closed, "something else hears the log of this process"));
     }
-    if *pid != std::process::id() {
+    if !at_home() {
         return Err(Error::new(ErrorCode::Closed, "a logger cannot be set in the child of a fork"));
     }
     Ok(())
+}
+
+fn at_home() -> bool {
+    HOME.load(Ordering::Acquire) == std::process::id()
+}
+
+fn hears(level: &Level) -> bool {
+    number(level) <= i32::from(LEVEL.load(Ordering::Acquire)) && at_home()
 }
 
 /// Hears the events of the engine and none of the libraries below it.
@@ -140,9 +151,7 @@ impl Subscriber for Ear {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-            && metadata.target() == "medorder"
-            && number(metadata.level()) <= i32::from(LEVEL.load(Ordering::Acquire))
+        metadata.is_event() && metadata.target() == "medorder" && hears(metadata.level())
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -205,5 +214,20 @@ fn number(level: &Level) -> i32 {
         Level::INFO => MEDORDER_LOG_INFO,
         Level::DEBUG => MEDORDER_LOG_DEBUG,
         Level::TRACE => MEDORDER_LOG_TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_of_a_fork_touches_no_lock_of_the_log() {
+        LEVEL.store(2, Ordering::Release);
+        HOME.store(std::process::id(), Ordering::Release);
+        assert!(hears(&Level::WARN) && !hears(&Level::INFO));
+        HOME.store(std::process::id() ^ 1, Ordering::Release);
+        assert!(!hears(&Level::ERROR));
+        LEVEL.store(0, Ordering::Release);
     }
 }

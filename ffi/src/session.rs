@@ -22,7 +22,8 @@ pub struct medorder_session(pub(crate) Local<BlockingSession>);
 
 /// Which orders a list holds; every condition that is set must hold.
 ///
-/// Set `struct_size` to `sizeof(medorder_order_query)`, or start from `MEDORDER_ORDER_QUERY_INIT`.
+/// Start from `MEDORDER_ORDER_QUERY_INIT`. A struct of zeros is not empty: `created_to` would be a moment in 1970, before
+/// which nothing was created, and `limit` none.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct medorder_order_query {

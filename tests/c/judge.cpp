@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <medorder.hpp>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 
@@ -159,6 +160,32 @@ void failures()
   CHECK(code([&] { return it.session.order("no id"); }) == MEDORDER_VALIDATION_ERROR);
   CHECK(code([&] { return it.service.session(medorder::actor("u-1", "fun"), "north"); }) == MEDORDER_VALIDATION_ERROR);
   CHECK(code([&] { return it.service.session(medorder::actor("u-1", "treatment").role("No Role"), "north"); }) == MEDORDER_VALIDATION_ERROR);
+  // What failed to be said stays failed: a retry must not send the rest alone.
+  draft unsaid("p-1", "npi-1", "MRI");
+  unsaid.notes("\xff").diagnosis_code("R51.9");
+  change guarded(status::rejected);
+  guarded.reason("double").expected_version(-1);
+  medorder::actor nobody("u-1", "treatment");
+  nobody.role("No Role");
+  for (int attempt = 0; attempt < 2; attempt++) {
+    CHECK(code([&] { return it.session.create_order(unsaid); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.session.update_status(order.id(), guarded); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.service.session(nobody, "north"); }) == MEDORDER_VALIDATION_ERROR);
+    CHECK(code([&] { return it.service.admin(nobody); }) == MEDORDER_VALIDATION_ERROR);
+  }
+  draft moved(std::move(unsaid));
+  auto same = fails([&] { return it.session.create_order(moved); });
+  CHECK(same && same->faults().size() == 1 && same->faults()[0].rule == "utf8");
+  CHECK(must(it.session.orders()).size() == 1);
+  // An id that somebody forgot to fill in is no wish for everything.
+  const std::string forgotten;
+  medorder::query query;
+  query.patient_id = forgotten;
+  CHECK(code([&] { return it.session.subscribe(forgotten); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(code([&] { return it.session.listen({}, forgotten); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(code([&] { return it.session.orders(query); }) == MEDORDER_VALIDATION_ERROR);
+  query.patient_id = "p-1";
+  CHECK(must(it.session.orders(query)).size() == 1);
   auto feed = must(it.session.subscribe());
   it.session.revoke();
   CHECK(code([&] { return feed.next(1s); }) == MEDORDER_ACCESS_DENIED);
@@ -180,7 +207,7 @@ void functions_of_the_program()
   directory.territory_exists = [](std::string_view territory) { return territory == "north"; };
   directory.relationship_exists = [&](std::string_view patient, std::string_view, std::string_view) {
     asked++;
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
     if (patient == "p-9")
       throw std::runtime_error("no answer");
 #endif
@@ -191,7 +218,7 @@ void functions_of_the_program()
   CHECK(asked > 0);
   denies = true;
   CHECK(code([&] { return it.session.create_order(draft("p-1", "anybody", "MRI")); }) == MEDORDER_PATIENT_PROVIDER_MISMATCH);
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
   CHECK(code([&] { return it.session.create_order(draft("p-9", "anybody", "MRI")); }) == MEDORDER_STORAGE_UNAVAILABLE);
 #endif
 
@@ -213,6 +240,41 @@ void functions_of_the_program()
   CHECK(must(it.service.generation()).size() == 36);
 }
 
+void an_anchor_and_a_log()
+{
+  std::mutex lock;
+  std::string kept;
+  medorder::anchor anchor;
+  anchor.keep = [&](std::string_view note) {
+    std::lock_guard<std::mutex> held(lock);
+    if (note.find("/north\n") != std::string_view::npos)
+      kept = note;
+  };
+  anchor.newest = [&](std::string_view chain) {
+    std::lock_guard<std::mutex> held(lock);
+    return chain == "north" ? kept : std::string();
+  };
+  auto it = open_hospital({{}, {}, std::move(anchor)});
+  must(it.admin.call("checkpoint"));
+  CHECK(must(it.session.call("verify_audit", "{}")).view().find(R"("verdict":"intact","anchored":true)") != std::string_view::npos);
+  std::atomic<int> heard{0};
+  auto alive = std::make_shared<int>(0);
+  auto hear = [&, alive](std::int32_t level, std::string_view message) {
+    heard += level == MEDORDER_LOG_WARN && message == "denied code=ACCESS_DENIED action=view";
+#ifdef __cpp_exceptions
+    throw 7;
+#endif
+  };
+  must(medorder::set_logger(MEDORDER_LOG_WARN, std::move(hear)));
+  it.session.revoke();
+  CHECK(code([&] { return it.session.order_by_key("k"); }) == MEDORDER_ACCESS_DENIED);
+  CHECK(alive.use_count() == 2);
+  must(medorder::set_logger(MEDORDER_LOG_OFF, {}));
+  CHECK(heard == 1 && alive.use_count() == 1);
+  CHECK(code([&] { return medorder::set_logger(9, [alive](std::int32_t, std::string_view) {}); }) == MEDORDER_VALIDATION_ERROR);
+  CHECK(alive.use_count() == 1);
+}
+
 void listening()
 {
   auto it = open_hospital();
@@ -224,7 +286,7 @@ void listening()
         heard++;
       else
         ended = code;
-#ifndef MEDORDER_NO_EXCEPTIONS
+#ifdef __cpp_exceptions
       throw 7;
 #endif
     };
@@ -253,9 +315,10 @@ int main()
     const char* name;
     void (*run)();
   };
-  const std::array<test, 4> tests{{{"an order from its creation to its end", a_life},
+  const std::array<test, 5> tests{{{"an order from its creation to its end", a_life},
                                    {"failures are errors with all they know", failures},
                                    {"functions of the program are asked, and what they throw stays there", functions_of_the_program},
+                                   {"an anchor keeps checkpoints, and the log is heard", an_anchor_and_a_log},
                                    {"a listener hears, ends and lets go", listening}}};
   int bad = 0;
   for (const auto& test : tests) {
@@ -264,6 +327,6 @@ int main()
     std::printf("test %s ... %s\n", test.name, faults == 0 ? "ok" : "FAILED");
     bad += faults != 0;
   }
-  std::printf("test result: %s. %d passed; %d failed; 0 ignored\n", bad == 0 ? "ok" : "FAILED", 4 - bad, bad);
+  std::printf("test result: %s. %d passed; %d failed; 0 ignored\n", bad == 0 ? "ok" : "FAILED", int(tests.size()) - bad, bad);
   return bad != 0;
 }

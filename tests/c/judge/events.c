@@ -149,7 +149,7 @@ static void waked_by(int how, int32_t wanted)
   CHECK(pthread_create(&thread, NULL, wait_for_ever, &waiter) == 0);
   while (!atomic_load(&waiter.began))
     rest(1);
-  rest(50);
+  rest(300);
   /* A second thread is told so, and takes nothing from the first. */
   STATUS(MEDORDER_CLOSED, medorder_events_next(waiter.feed, 0, &event, &error));
   begun = clock_now();

@@ -53,7 +53,7 @@ pub(crate) fn install(project: &Project, target: &Target) -> Result<(), String> 
 
 /// The same, of libraries that are built.
 pub(crate) fn place(project: &Project, target: &Target) -> Result<(), String> {
-    let built = project.root.join("target").join(if target.debug { "debug" } else { "release" });
+    let built = project.target().join(if target.debug { "debug" } else { "release" });
     let prefix = staged(target);
     let (include, lib) = (prefix.join("include"), prefix.join("lib"));
     let (pkgconfig, cmake) = (lib.join("pkgconfig"), lib.join("cmake/medorder"));

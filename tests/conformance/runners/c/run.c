@@ -6,7 +6,7 @@
 
 #include "calls.h"
 
-static const char *const SCENARIO[] = {"name", "why", "skip", "keys", "directory", "options", "world", "actors", "steps", NULL};
+static const char *const SCENARIO[] = {"name", "why", "skip", "directory", "options", "world", "actors", "steps", NULL};
 static const char *const STEP[] = {"do", "as", "in", "with", "save", "expect", "error", NULL};
 
 /* Registers what most scenarios begin with. */
@@ -113,16 +113,13 @@ int main(int count, char **arguments)
     world.saved = json_pack("{s:O}", "paths", json_object_get(job, "paths"));
     pthread_mutex_init(&world.host.lock, NULL);
     snprintf(world.url, sizeof world.url, "%s", json_string_value(json_object_get(job, "url")));
-    const char *keys = json_string_value(json_object_get(world.scenario, "keys"));
-    snprintf(world.keys_name, sizeof world.keys_name, "%s", keys != NULL && strcmp(keys, "host") == 0 ? "host" : "a");
+    snprintf(world.keys_name, sizeof world.keys_name, "a");
     name = json_string_value(json_object_get(world.scenario, "name"));
     if (world.scenario == NULL || world.actors == NULL || world.saved == NULL || name == NULL)
       because(&why, "the scenario or the job is not readable: %s", fault.text);
     else if (only(world.scenario, SCENARIO, "the scenario", &why) == 0)
       step = 0;
-    json_t *skip = json_object_get(world.scenario, "skip"), *reason = json_object_get(skip, "c");
-    if (reason == NULL)
-      reason = json_object_get(skip, engine);
+    json_t *reason = json_object_get(json_object_get(world.scenario, "skip"), engine);
     if (step == 0 && reason != NULL) {
       printf("skipped %s: %s\n", name, json_string_value(reason));
       skipped++;

@@ -13,7 +13,7 @@ use medorder::{
 use serde_json::{Map, Value, json};
 
 use crate::host::{HostDirectory, HostKeys};
-use crate::read;
+use crate::{known, read};
 
 /// The actor that makes the world.
 const ROOT: &str = "root";
@@ -88,6 +88,9 @@ impl Player {
         with: Value,
         save: &str,
     ) -> Result<Result<Value>, String> {
+        if let Some(names) = arguments(call) {
+            known(&with, names)?;
+        }
         if let Some(call) = call.strip_prefix("admin.") {
             let admin = self.service.admin(self.actor(who)?);
             return self.admin(&admin, call, &with);
@@ -266,6 +269,35 @@ impl Player {
             _ => return Err(format!("unknown call `admin.{call}`")),
         })
     }
+}
+
+/// The arguments of a call that this runner takes apart by name; of others the engine's reader knows them.
+fn arguments(call: &str) -> Option<&'static [&'static str]> {
+    Some(match call {
+        "order" => &["order_id", "fields"],
+        "order_by_key" => &["idempotency_key"],
+        "orders" => &["filter", "cursor", "limit", "fields"],
+        "allowed_transitions" => &["order_id"],
+        "audit" | "admin.audit" | "relationships" => &["filter", "after", "limit"],
+        "disclosures" => &["patient_id", "after", "limit"],
+        "verify_audit" => &["checkpoint"],
+        "subscribe" => &["order_id", "since"],
+        "next" => &["from", "timeout_ms"],
+        "cursor" => &["from"],
+        "admin.register_territory" | "admin.unregister_territory" | "admin.rotate_keys" => &["territory_id"],
+        "admin.register_relationship" | "admin.unregister_relationship" => {
+            &["territory_id", "patient_id", "provider_id"]
+        }
+        "admin.change_root" => &["keys"],
+        "admin.backup" => &["path"],
+        "service.open" => &["keys", "url", "options"],
+        "host.fail" | "host.mend" => &["what"],
+        "host.damage" => &["sqlite", "postgresql"],
+        "create_order" | "create_orders" | "update_status" | "update_statuses" | "delete_order" => {
+            return None;
+        }
+        _ => &[],
+    })
 }
 
 fn open(

@@ -108,7 +108,9 @@ fn take(step: &Value, player: &mut Player, saved: &mut BTreeMap<String, Value>) 
     }
 }
 
-fn known(value: &Value, names: &[&str]) -> Result<(), String> {
+/// # Errors
+/// Names a member that is not one of `names`.
+pub(crate) fn known(value: &Value, names: &[&str]) -> Result<(), String> {
     let members = value.as_object().ok_or("not an object")?;
     match members.keys().find(|name| !names.contains(&name.as_str())) {
         Some(name) => Err(format!("unknown member `{name}`")),

@@ -14,7 +14,7 @@ pub(crate) const FACE: Face = Face { name: "node", build, test };
 fn build(project: &Project, profile: Profile) -> Result<(), String> {
     run(&mut npm(project, &["ci", "--no-audit", "--no-fund"]))?;
     run(&mut project.cargo(&["build", "--package", "medorder-node", "--profile", profile.name()]))?;
-    let library = target(project).join(profile.folder()).join("libmedorder_node.so");
+    let library = project.target().join(profile.folder()).join("libmedorder_node.so");
     let packed = folder(project, "node")?;
     let mut build = Command::new("node");
     build.arg("build.mjs").arg("--library").arg(library).arg("--pack").arg(packed);
@@ -38,9 +38,4 @@ fn npm(project: &Project, arguments: &[&str]) -> Command {
 
 fn package(project: &Project) -> PathBuf {
     project.root.join("bindings/node")
-}
-
-/// Where cargo puts what it builds.
-fn target(project: &Project) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root.join("target"), PathBuf::from)
 }

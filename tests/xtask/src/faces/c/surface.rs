@@ -150,10 +150,22 @@ fn value(function: &Function, argument: &Argument, null: bool, length_of_null: b
     }
 }
 
+/// The names of the header that stand for a number. Programs have the numbers compiled in, so they are as much of the
+/// interface as the functions.
+pub(super) fn numbers(header: &str) -> Vec<&str> {
+    let defined = header.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once(' '));
+    let numbers = defined.filter(|(_, number)| number.parse::<i32>().is_ok());
+    numbers.map(|(name, _)| name).collect()
+}
+
 /// A library with every function of the header and nothing in it: what the linker and the compiler see of the
-/// interface, types included, whichever way the real one was compiled.
-pub(super) fn stub_program(functions: &[Function]) -> String {
-    let mut text = String::from("#include <medorder.h>\n\n");
+/// interface, types and numbers included, whichever way the real one was compiled.
+pub(super) fn stub_program(functions: &[Function], numbers: &[&str]) -> String {
+    let mut text = String::from("#include <medorder.h>\n\nenum numbers {\n");
+    for name in numbers {
+        let _ = writeln!(text, "  number_of_{name} = {name},");
+    }
+    text.push_str("};\nenum numbers numbers(void) { return 0; }\n");
     for function in functions {
         let arguments: Vec<&str> = function.arguments.iter().map(|argument| argument.text.as_str()).collect();
         let arguments = if arguments.is_empty() { "void".to_owned() } else { arguments.join(", ") };
@@ -199,6 +211,13 @@ void medorder_thing_free(medorder_thing *thing);
             ("error", true),
         ];
         assert_eq!(arguments, expected);
+    }
+
+    #[test]
+    fn numbers_are_those_that_stand_for_one() {
+        let header = "#define MEDORDER_H\n#define MEDORDER_OK 0\n#define MEDORDER_TEXT(s) (s), strlen(s)\n  #define MEDORDER_NO 1\n#define MEDORDER_ABSENT (-1)\n#define MEDORDER_CLOSED 7001\n";
+        assert_eq!(numbers(header), ["MEDORDER_OK", "MEDORDER_CLOSED"]);
+        assert!(stub_program(&[], &numbers(header)).contains("number_of_MEDORDER_CLOSED = MEDORDER_CLOSED,"));
     }
 
     #[test]
