@@ -92,6 +92,33 @@ test('a timeout answers null and loses nothing', async (t) => {
   }
 });
 
+test('an abort from inside a callback swallows no event', async (t) => {
+  let control;
+  const directory = {
+    territoryExists: () => true,
+    relationshipExists: (patient) => (patient === 'p-1' || control.abort(), true),
+  };
+  const { session } = await world(t, { directory, synchronous: 'normal' });
+  await session.createOrder(request);
+  const events = session.subscribe();
+  await events.opened();
+  for (let n = 2; n < 7; n += 1) {
+    control = new AbortController();
+    const wait = events.nextEvent({ signal: control.signal }).then((event) => [event.order_id], () => []);
+    // The question is posted at once and the event after its commit, both while this thread is busy: one delivery.
+    const calls = [session.createOrder({ ...request, patient_id: `p-${n}` }), session.createOrder(request)];
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    const ids = (await Promise.all(calls)).map(({ id }) => id);
+    const seen = await wait;
+    while (seen.length < 2) {
+      const event = await events.nextEvent({ timeout_ms: 5000 });
+      assert.ok(event, 'an event was lost');
+      seen.push(event.order_id);
+    }
+    assert.deepEqual(seen.sort(), ids.sort());
+  }
+});
+
 test('a signal ends the wait with an AbortError and loses nothing', async (t) => {
   const { session } = await world(t);
   const events = session.subscribe();
