@@ -1,7 +1,7 @@
 // Live changes, pulled one by one.
 
 import { MedorderError, aborted, invalid, revived } from './errors.cjs';
-import { known } from './encode.cjs';
+import { known, members, optionalSignal } from './encode.cjs';
 import type { Failures } from './host.cjs';
 import type { NativeSubscription } from './native.cjs';
 import { ask, drop, post, refuseInside, setHeld } from './post.cjs';
@@ -49,6 +49,7 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   #native: NativeSubscription | undefined;
   #cursor: string | undefined;
   #opened = false;
+  #refused = false;
   #closed = false;
   #held = true;
   /** The number of the native wait, 0 if there is none. */
@@ -111,7 +112,8 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
    * const event = await events.nextEvent({ timeout_ms: 1000 });
    */
   async nextEvent(options: WaitOptions = {}): Promise<OrderEvent | null> {
-    known(options, ['timeout_ms', 'signal']);
+    known(members(options), ['timeout_ms', 'signal']);
+    optionalSignal(options.signal, 'signal');
     const limit = options.timeout_ms;
     // More is what timers of Node take for 1 ms.
     if (limit != null && !(typeof limit === 'number' && limit >= 0 && limit <= 0x7fffffff)) {
@@ -155,7 +157,14 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   }
 
   async #open(open: (number: number) => NativeSubscription): Promise<void> {
-    const cursor = await ask<string>((number) => (this.#native = open(number)), this.#failures);
+    let cursor: string;
+    try {
+      cursor = await ask<string>((number) => (this.#native = open(number)), this.#failures);
+    } catch (error) {
+      this.#refused = true;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+      throw error;
+    }
     this.#opened = true;
     this.#cursor = cursor;
     if (this.#closed) this.#native?.close();
@@ -165,7 +174,7 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   async #next(options: WaitOptions, iterating: boolean): Promise<OrderEvent | null> {
     refuseInside();
     const since = this.#failures.count;
-    if (!this.#opened) await this.#opening;
+    if (this.#refused && !this.#closed) await this.#opening;
     const signals = [this.#signal, options.signal].filter((signal) => signal != null);
     const gone = signals.find((signal) => signal.aborted);
     if (gone) throw aborted(gone);
