@@ -10,9 +10,9 @@ import { type Fault, type Rule, invalid } from './errors.cjs';
  * was checked, so that a getter cannot answer something else the second time.
  */
 export function encode(value: object): string {
-  const faults: Fault[] = [];
-  const plain = copied(value, '', faults, []);
-  if (faults.length > 0) throw invalid(faults);
+  const copier = new Copier();
+  const plain = copier.copied(value);
+  if (copier.faults.length > 0) throw invalid(copier.faults);
   return JSON.stringify(plain);
 }
 
@@ -56,67 +56,90 @@ export function known(value: object, names: readonly string[]): void {
   if (faults.length > 0) throw invalid(faults);
 }
 
-/** As deep as the engine reads. */
-const DEPTH = 128;
-
 /** The path of a member. What does not look like a name may be a value in the wrong place, as the engine has it too. */
 function member(path: string, name: string): string {
   const shown = /^[A-Za-z_]{1,32}$/.test(name) ? name : '?';
   return path ? `${path}.${shown}` : shown;
 }
 
-function copied(value: unknown, path: string, faults: Fault[], above: object[]): unknown {
-  const fault = (rule: Rule): void => void faults.push({ path, rule });
-  switch (typeof value) {
-    case 'string':
-      // `JSON.stringify` escapes half of a surrogate pair, and the engine could not say where it was.
-      return wellFormed(value) ? value : fault('utf8');
-    case 'boolean':
-    case 'undefined':
-      return value;
-    case 'number':
-      return Number.isFinite(value) ? value : fault('format');
-    case 'object':
-      if (value === null) return null;
-      if (types.isDate(value)) return Number.isNaN(value.getTime()) ? fault('format') : value.toISOString();
-      if (above.includes(value) || above.length >= DEPTH) return fault('format');
-      if (bare(value)) return fault('type');
-      above.push(value);
-      try {
-        return copiedObject(value, path, faults, above);
-      } finally {
-        above.pop();
-      }
-    default:
-      return fault('type');
-  }
-}
+/** As deep as the engine reads. */
+const DEPTH = 128;
 
-function copiedObject(value: object, path: string, faults: Fault[], above: object[]): unknown {
-  if (Array.isArray(value)) {
-    return Array.from(value, (item: unknown, at) => {
-      // It would become null.
-      if (item === undefined) return void faults.push({ path: `${path}[${at}]`, rule: 'type' });
-      return copied(item, `${path}[${at}]`, faults, above);
-    });
+/** Copies a value into what JSON can say, and notes where it cannot. */
+class Copier {
+  readonly faults: Fault[] = [];
+  /** The objects around the value, and the names and places that lead to it: a path is only made of them for a fault. */
+  readonly #above: object[] = [];
+  readonly #names: (string | number)[] = [];
+
+  copied(value: unknown): unknown {
+    switch (typeof value) {
+      case 'string':
+        // `JSON.stringify` escapes half of a surrogate pair, and the engine could not say where it was.
+        return wellFormed(value) ? value : this.#fault('utf8');
+      case 'boolean':
+      case 'undefined':
+        return value;
+      case 'number':
+        return Number.isFinite(value) ? value : this.#fault('format');
+      case 'object':
+        return value === null ? null : this.#object(value);
+      default:
+        return this.#fault('type');
+    }
   }
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
-    const given = (value as { toJSON(): unknown }).toJSON();
-    // A date of another library that is none: it would be absent.
-    if (given == null) return void faults.push({ path, rule: 'format' });
-    return copied(given, path, faults, above);
+
+  #object(value: object): unknown {
+    const above = this.#above;
+    if (above.length >= DEPTH || above.includes(value)) return this.#fault('format');
+    above.push(value);
+    const copy = Array.isArray(value) ? this.#list(value) : this.#other(value);
+    above.pop();
+    return copy;
   }
-  const copy: Record<string, unknown> = {};
-  for (const name of Object.keys(value)) {
-    const item = copied((value as Record<string, unknown>)[name], member(path, name), faults, above);
-    if (name === '__proto__') Object.defineProperty(copy, name, { value: item, enumerable: true });
-    else copy[name] = item;
+
+  #list(list: unknown[]): unknown[] {
+    const copy: unknown[] = [];
+    for (let at = 0; at < list.length; at += 1) {
+      const item = list[at];
+      this.#names.push(at);
+      // What is undefined would become null.
+      copy.push(item === undefined ? this.#fault('type') : this.copied(item));
+      this.#names.pop();
+    }
+    return copy;
   }
-  return copy;
+
+  #other(value: object): unknown {
+    if (Object.getPrototypeOf(value) !== Object.prototype) {
+      if (types.isDate(value)) return Number.isNaN(value.getTime()) ? this.#fault('format') : value.toISOString();
+      if (isBare(value)) return this.#fault('type');
+    }
+    const { toJSON } = value as { toJSON?: unknown };
+    if (typeof toJSON === 'function') {
+      // A date of another library that is none answers null: it would be absent.
+      const given: unknown = toJSON.call(value);
+      return given == null ? this.#fault('format') : this.copied(given);
+    }
+    const copy: Record<string, unknown> = {};
+    for (const name of Object.keys(value)) {
+      this.#names.push(name);
+      const item = this.copied((value as Record<string, unknown>)[name]);
+      this.#names.pop();
+      if (name === '__proto__') Object.defineProperty(copy, name, { value: item, enumerable: true });
+      else copy[name] = item;
+    }
+    return copy;
+  }
+
+  #fault(rule: Rule): undefined {
+    const path = this.#names.reduce<string>((at, name) => (typeof name === 'number' ? `${at}[${name}]` : member(at, name)), '');
+    this.faults.push({ path, rule });
+  }
 }
 
 /** What JSON makes `{}` of, or something that is not what it was. */
-function bare(value: object): boolean {
+function isBare(value: object): boolean {
   return (
     ArrayBuffer.isView(value) ||
     types.isBoxedPrimitive(value) ||
