@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 
-import { everyone, refusal, request, verified, world } from './support/world.mjs';
+import { everyone, folder, refusal, request, verified, world } from './support/world.mjs';
 
 test('a loop gets every change in order, from now on', async (t) => {
   const { session } = await world(t);
@@ -175,6 +177,40 @@ test('the signal of a subscription ends a loop over it', async (t) => {
   assert.equal((await refusal(late.opened())).name, 'AbortError');
 });
 
+test('the signal of a subscription lets go of its feed, whenever it fires', async (t) => {
+  const require = createRequire(import.meta.url);
+  const { Failures } = require('../dist/host.cjs');
+  const { native } = require('../dist/native.cjs');
+  const { mailbox } = require('../dist/post.cjs');
+  const { Subscription } = require('../dist/subscription.cjs');
+  const place = folder(t);
+  const opened = (name) => {
+    const feed = { closed: 0, next: () => {}, cancel: () => {}, close: () => (feed.closed += 1) };
+    const control = new AbortController();
+    // A feed that only counts; the answer that it is open is that of another call.
+    const open = (number) => (native.makeKeyFile(mailbox, number, join(place, name)), feed);
+    return { feed, control, events: new Subscription(open, undefined, control.signal, new Failures()) };
+  };
+  const waiting = opened('waiting');
+  await waiting.events.opened();
+  const waits = [refusal(waiting.events.next()), refusal(waiting.events.nextEvent())];
+  await sleep(1);
+  assert.equal(waiting.feed.closed, 0);
+  waiting.control.abort();
+  assert.deepEqual((await Promise.all(waits)).map(({ name }) => name), ['AbortError', 'AbortError']);
+  assert.ok(waiting.feed.closed > 0);
+  // Between two waits: it shows at the next one.
+  const idle = opened('idle');
+  await idle.events.opened();
+  idle.control.abort();
+  assert.equal((await refusal(idle.events.next())).name, 'AbortError');
+  assert.ok(idle.feed.closed > 0);
+  const opening = opened('opening');
+  opening.control.abort();
+  await opening.events.opened();
+  assert.ok(opening.feed.closed > 0);
+});
+
 test('one signal serves a thousand waits and collects no listeners', async (t) => {
   const { session } = await world(t);
   const { signal } = new AbortController();
@@ -185,6 +221,7 @@ test('one signal serves a thousand waits and collects no listeners', async (t) =
   const events = session.subscribe({ signal });
   await events.opened();
   for (let n = 0; n < 1000; n += 1) await events.nextEvent({ signal, timeout_ms: n % 10 ? 0 : 1 });
+  await Promise.all(Array.from({ length: 50 }, () => events.nextEvent({ signal, timeout_ms: 1 })));
   assert.equal(getEventListeners(signal, 'abort').length, 0);
   await sleep(10);
   assert.deepEqual(warnings, []);

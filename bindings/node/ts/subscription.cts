@@ -5,6 +5,7 @@ import { known, members, optionalSignal } from './encode.cjs';
 import type { Failures } from './host.cjs';
 import type { NativeSubscription } from './native.cjs';
 import { ask, drop, post, refuseInside, setHeld } from './post.cjs';
+import { hear } from './signals.cjs';
 import type { OrderEvent } from './types.cjs';
 
 /** What to watch; see {@link Session.subscribe}. */
@@ -13,7 +14,7 @@ export interface SubscribeOptions {
   order_id?: string | null | undefined;
   /** Where to begin: now if absent, the start if empty, else a cursor. */
   since?: string | null | undefined;
-  /** Ends every wait of this subscription with an `AbortError`. */
+  /** Ends every wait of this subscription, now and later, with an `AbortError`, and lets go of its feed. */
   signal?: AbortSignal | null | undefined;
 }
 
@@ -167,7 +168,7 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
     }
     this.#opened = true;
     this.#cursor = cursor;
-    if (this.#closed) this.#native?.close();
+    if (this.#closed || this.#signal?.aborted) this.#native?.close();
     else this.#pump();
   }
 
@@ -177,7 +178,7 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
     if (this.#refused && !this.#closed) await this.#opening;
     const signals = [this.#signal, options.signal].filter((signal) => signal != null);
     const gone = signals.find((signal) => signal.aborted);
-    if (gone) throw aborted(gone);
+    if (gone) throw this.#aborted(gone);
     let event: OrderEvent | null | undefined;
     try {
       event = this.#closed ? undefined : await this.#wait(signals, options.timeout_ms ?? undefined);
@@ -195,17 +196,14 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   #wait(signals: AbortSignal[], limit: number | undefined): Promise<OrderEvent | null | undefined> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
+      const deaf: (() => void)[] = [];
       const over = (): void => {
         clearTimeout(timer);
-        for (const signal of signals) signal.removeEventListener('abort', abort);
+        for (const stop of deaf) stop();
       };
       const leave = (): void => {
         over();
         this.#leave(waiter);
-      };
-      const abort = (event: Event): void => {
-        leave();
-        reject(aborted(event.target as AbortSignal));
       };
       const waiter: Waiter = {
         resolve: (event) => (over(), resolve(event)),
@@ -213,7 +211,9 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
         end: () => (over(), resolve(undefined)),
       };
       // Only while it waits, so that a signal that lives long collects no listeners.
-      for (const signal of signals) signal.addEventListener('abort', abort, { once: true });
+      for (const signal of signals) {
+        deaf.push(hear(signal, () => (leave(), reject(this.#aborted(signal)))));
+      }
       if (limit !== undefined) timer = setTimeout(() => (leave(), resolve(null)), limit);
       if (limit !== undefined && !this.#held) timer?.unref();
       this.#waiters.push(waiter);
@@ -263,6 +263,12 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
     this.#native?.cancel(this.#waiting);
     drop(this.#waiting);
     this.#waiting = 0;
+  }
+
+  /** The error for a signal that has fired. After its own a subscription gives nothing out, so it lets go of its feed. */
+  #aborted(signal: AbortSignal): Error {
+    if (signal === this.#signal) this.#native?.close();
+    return aborted(signal);
   }
 
   #hold(held: boolean): this {
