@@ -183,6 +183,8 @@ pub(crate) fn start(
     work: impl Future<Output = Result<Text>> + Send + 'static,
 ) {
     let owed = Owed::new(mail, number);
+    // The future of a call is large, and each hand that it goes through would copy it.
+    let work = Box::pin(work);
     match runtime() {
         Ok(runtime) => {
             runtime.spawn(async move { owed.pay(work.await) });

@@ -213,6 +213,51 @@ test('what JSON would turn into another value is refused', async (t) => {
   assert.equal((await session.order(id, [])).version, 1);
 });
 
+test('what JSON would leave out or make null in silence is refused too', async (t) => {
+  const { session, admin } = await world(t);
+  const faults = async (promise) => (await refusal(promise)).details.errors;
+  const { id } = await session.createOrder(request);
+  // Each of these was sent as null, which is absent: the change was made without the check it asked for.
+  for (const [expected_version, rule] of [
+    [new Number(NaN), 'type'],
+    [new Number(7), 'type'],
+    [{ toJSON: () => null }, 'format'],
+    [{ toJSON: () => undefined }, 'format'],
+  ]) {
+    assert.deepEqual(await faults(session.updateStatus(id, { ...verified, expected_version })), [
+      { path: 'expected_version', rule },
+    ]);
+  }
+  // What is checked is what is sent, also of a getter that changes its mind.
+  let asked = 0;
+  const change = { ...verified, get expected_version() { return (asked += 1) === 1 ? 7 : NaN; } };
+  assert.equal((await refusal(session.updateStatus(id, change))).code, 'VERSION_CONFLICT');
+  assert.equal(asked, 1);
+  const details = (coverage_details) =>
+    session.updateStatus(id, { status: 'verified', verification_data: { ...verified.verification_data, coverage_details } });
+  const path = 'verification_data.coverage_details';
+  assert.deepEqual(await faults(details({ x: [1, undefined] })), [{ path: `${path}.x[1]`, rule: 'type' }]);
+  assert.deepEqual(await faults(details([1, , 2])), [{ path: `${path}[1]`, rule: 'type' }]);
+  for (const value of [Promise.resolve(1), /x/, Buffer.from('x'), new ArrayBuffer(1), new String('x')]) {
+    assert.deepEqual(await faults(details({ x: value })), [{ path: `${path}.x`, rule: 'type' }]);
+  }
+  let deep = {};
+  for (let n = 0; n < 100_000; n += 1) deep = { deep };
+  assert.deepEqual((await faults(details(deep))).map(({ rule }) => rule), ['format']);
+  assert.deepEqual(await faults(session.createOrder(JSON.parse(`{"__proto__":1,${JSON.stringify(request).slice(1)}`))), [
+    { path: '__proto__', rule: 'unknown' },
+  ]);
+  assert.deepEqual(await faults(session.disclosures('p-1', { patient_id: 'p-2' })), [{ path: 'patient_id', rule: 'unknown' }]);
+  assert.deepEqual(await faults(admin.rotateKeys('north', 'x')), [{ path: 'onProgress', rule: 'type' }]);
+  assert.equal((await session.order(id, [])).version, 1);
+  // What JSON can say goes through as it is.
+  const said = JSON.parse('{"__proto__":{"a":[0,-1.5e300,null,true,""]},"b":{}}');
+  await session.updateStatus(id, { ...verified, verification_data: { ...verified.verification_data, coverage_details: said } });
+  const seen = (await session.order(id)).insurance_verification.coverage_details;
+  assert.equal(JSON.stringify(seen), JSON.stringify(said));
+  assert.equal({}.a, undefined);
+});
+
 test('text of every plane comes back as it went in', async (t) => {
   const { session } = await world(t);
   const notes = 'Grüße \u0000 名前 🩺 \u2028'.replace('\u0000', '\t');

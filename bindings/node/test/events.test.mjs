@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 
-import { everyone, refusal, request, verified, world } from './support/world.mjs';
+import { everyone, folder, refusal, request, verified, world } from './support/world.mjs';
 
 test('a loop gets every change in order, from now on', async (t) => {
   const { session } = await world(t);
@@ -84,11 +86,68 @@ test('a timeout answers null and loses nothing', async (t) => {
   const events = session.subscribe();
   const started = performance.now();
   assert.equal(await events.nextEvent({ timeout_ms: 50 }), null);
-  assert.ok(performance.now() - started < 1000);
+  // Far more than it takes, and far less than for ever.
+  assert.ok(performance.now() - started < 20_000);
   const { id } = await session.createOrder(request);
   assert.equal((await events.nextEvent({ timeout_ms: 5000 })).order_id, id);
   for (const timeout_ms of [-1, NaN, 2 ** 31, '5']) {
     assert.equal((await refusal(events.nextEvent({ timeout_ms }))).code, 'VALIDATION_ERROR');
+  }
+  // A number is no options: it would wait for ever.
+  for (const options of [5, null, { signal: 5 }, { signal: {} }]) {
+    assert.equal((await refusal(events.nextEvent(options))).code, 'VALIDATION_ERROR');
+  }
+  assert.throws(() => session.subscribe({ signal: {} }), { code: 'VALIDATION_ERROR' });
+});
+
+test('a timeout, a signal and a close also end a wait for the opening', async (t) => {
+  let answer = () => {};
+  let hang = false;
+  const directory = {
+    territoryExists: () => (hang ? new Promise((resolve) => (answer = () => resolve(true))) : true),
+    relationshipExists: () => true,
+  };
+  const { session } = await world(t, { directory, key_cache_ttl_ms: 0 });
+  hang = true;
+  t.after(() => answer());
+  const events = session.subscribe();
+  let opened = false;
+  events.opened().then(() => (opened = true), () => {});
+  const control = new AbortController();
+  const aborting = refusal(events.nextEvent({ signal: control.signal }));
+  assert.equal(await events.nextEvent({ timeout_ms: 20 }), null);
+  control.abort();
+  assert.equal((await aborting).name, 'AbortError');
+  const loop = events.next();
+  await events.close();
+  assert.deepEqual(await loop, { value: undefined, done: true });
+  assert.equal(opened, false);
+});
+
+test('an abort from inside a callback swallows no event', async (t) => {
+  let control;
+  const directory = {
+    territoryExists: () => true,
+    relationshipExists: (patient) => (patient === 'p-1' || control.abort(), true),
+  };
+  const { session } = await world(t, { directory, synchronous: 'normal' });
+  await session.createOrder(request);
+  const events = session.subscribe();
+  await events.opened();
+  for (let n = 2; n < 7; n += 1) {
+    control = new AbortController();
+    const wait = events.nextEvent({ signal: control.signal }).then((event) => [event.order_id], () => []);
+    // The question is posted at once and the event after its commit, both while this thread is busy: one delivery.
+    const calls = [session.createOrder({ ...request, patient_id: `p-${n}` }), session.createOrder(request)];
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    const ids = (await Promise.all(calls)).map(({ id }) => id);
+    const seen = await wait;
+    while (seen.length < 2) {
+      const event = await events.nextEvent({ timeout_ms: 5000 });
+      assert.ok(event, 'an event was lost');
+      seen.push(event.order_id);
+    }
+    assert.deepEqual(seen.sort(), ids.sort());
   }
 });
 
@@ -118,6 +177,40 @@ test('the signal of a subscription ends a loop over it', async (t) => {
   assert.equal((await refusal(late.opened())).name, 'AbortError');
 });
 
+test('the signal of a subscription lets go of its feed, whenever it fires', async (t) => {
+  const require = createRequire(import.meta.url);
+  const { Failures } = require('../dist/host.cjs');
+  const { native } = require('../dist/native.cjs');
+  const { mailbox } = require('../dist/post.cjs');
+  const { Subscription } = require('../dist/subscription.cjs');
+  const place = folder(t);
+  const opened = (name) => {
+    const feed = { closed: 0, next: () => {}, cancel: () => {}, close: () => (feed.closed += 1) };
+    const control = new AbortController();
+    // A feed that only counts; the answer that it is open is that of another call.
+    const open = (number) => (native.makeKeyFile(mailbox, number, join(place, name)), feed);
+    return { feed, control, events: new Subscription(open, undefined, control.signal, new Failures()) };
+  };
+  const waiting = opened('waiting');
+  await waiting.events.opened();
+  const waits = [refusal(waiting.events.next()), refusal(waiting.events.nextEvent())];
+  await sleep(1);
+  assert.equal(waiting.feed.closed, 0);
+  waiting.control.abort();
+  assert.deepEqual((await Promise.all(waits)).map(({ name }) => name), ['AbortError', 'AbortError']);
+  assert.ok(waiting.feed.closed > 0);
+  // Between two waits: it shows at the next one.
+  const idle = opened('idle');
+  await idle.events.opened();
+  idle.control.abort();
+  assert.equal((await refusal(idle.events.next())).name, 'AbortError');
+  assert.ok(idle.feed.closed > 0);
+  const opening = opened('opening');
+  opening.control.abort();
+  await opening.events.opened();
+  assert.ok(opening.feed.closed > 0);
+});
+
 test('one signal serves a thousand waits and collects no listeners', async (t) => {
   const { session } = await world(t);
   const { signal } = new AbortController();
@@ -128,6 +221,7 @@ test('one signal serves a thousand waits and collects no listeners', async (t) =
   const events = session.subscribe({ signal });
   await events.opened();
   for (let n = 0; n < 1000; n += 1) await events.nextEvent({ signal, timeout_ms: n % 10 ? 0 : 1 });
+  await Promise.all(Array.from({ length: 50 }, () => events.nextEvent({ signal, timeout_ms: 1 })));
   assert.equal(getEventListeners(signal, 'abort').length, 0);
   await sleep(10);
   assert.deepEqual(warnings, []);

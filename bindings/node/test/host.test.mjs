@@ -97,6 +97,22 @@ test('what is no key is no key', async (t) => {
   assert.equal(same.code, 'KEY_MISMATCH');
 });
 
+test('functions of an opening that is refused are let go', async (t) => {
+  const url = join(folder(t), 'orders.db');
+  const refused = async () => {
+    const keys = keyService();
+    const error = await refusal(OrderService.open(url, keys, { directory: { territoryExists: () => true } }));
+    assert.deepEqual(error.details.errors, [{ path: 'directory.relationshipExists', rule: 'type' }]);
+    const directory = { territoryExists: () => true, relationshipExists: () => true };
+    assert.equal((await refusal(OrderService.open(url, {}, { directory }))).code, 'VALIDATION_ERROR');
+    return [new WeakRef(keys), new WeakRef(directory)];
+  };
+  const held = await refused();
+  await sleep(10);
+  globalThis.gc();
+  assert.deepEqual(held.map((ref) => ref.deref() === undefined), [true, true]);
+});
+
 test('a directory of the host decides, synchronous or not', async (t) => {
   const asked = [];
   const directory = {
@@ -163,12 +179,13 @@ test('a callback that never answers is given up after 5 seconds, and nobody else
   const directory = { territoryExists: () => true, relationshipExists: () => (hang ? new Promise(() => {}) : true) };
   const { session } = await world(t, { directory });
   const started = performance.now();
-  const error = refusal(session.createOrder(request));
+  let ended = false;
+  const error = refusal(session.createOrder(request)).finally(() => (ended = true));
   await session.orders();
-  assert.ok(performance.now() - started < 2000);
+  assert.equal(ended, false);
   assert.equal((await error).code, 'STORAGE_UNAVAILABLE');
   const took = performance.now() - started;
-  assert.ok(took > 4500 && took < 8000, `${took} ms`);
+  assert.ok(took > 4500 && took < 20_000, `${took} ms`);
   hang = false;
   await session.createOrder(request);
 });

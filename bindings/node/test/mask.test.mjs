@@ -45,3 +45,19 @@ test('errors hold nothing of what was sent', async (t) => {
   // The name of a member is the program's own word and is named; what it held is not.
   assert.doesNotMatch(shown.replaceAll('SECRET_member', ''), SECRET);
 });
+
+test('a name in the wrong place is not named', async (t) => {
+  const { session } = await world(t);
+  const { id } = await session.createOrder(request);
+  const coverage_details = { 'SECRET Doe, 1970': NaN, SECRET7: { given: NaN } };
+  const change = { ...verified, verification_data: { ...verified.verification_data, coverage_details } };
+  const errors = [await refusal(session.updateStatus(id, change))];
+  for (const call of [() => session.subscribe({ SECRET7: 1 }), () => session.subscribe().nextEvent({ SECRET7: 1 })]) {
+    errors.push(await refusal((async () => call())()));
+  }
+  for (const error of errors) {
+    assert.equal(error.code, 'VALIDATION_ERROR');
+    assert.doesNotMatch(inspect(error, { depth: 9 }) + JSON.stringify(error), SECRET);
+  }
+  assert.deepEqual(errors[0].details.errors.map(({ path }) => path.replace(/^.*details/, '')), ['.?', '.?.given']);
+});

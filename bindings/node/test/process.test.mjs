@@ -25,13 +25,15 @@ test('a program that never closes ends at once', async (t) => {
   const { code, stdout, stderr, took } = await program(t, source);
   assert.deepEqual([code, stderr], [0, '']);
   const [, worked, ended] = stdout.match(/^pending_verification (\d+)\nexit (\d+)\n$/);
-  assert.ok(ended - worked < 500 && took - ended < 1000, `worked ${worked}, exit ${ended}, gone ${took} ms`);
+  assert.ok(ended - worked < 1000, `worked ${worked}, exit ${ended}, gone ${took} ms`);
+  // Nor do the threads of the engine hold the process up; starting it counts here too, so there is room.
+  assert.ok(took - ended < 5000, `exit ${ended}, gone ${took} ms`);
 });
 
 test('one that waits for an event stays alive, like one that waits at a socket', async (t) => {
   const { url, keyFile, session } = await world(t);
   const source = `${OPENED(url, keyFile)}
-    const events = (await open()).session(everyone, 'north').subscribe();
+    const events = (await open()).session(everyone, 'north').subscribe({ since: '' });
     await events.opened();
     console.log('waiting');
     console.log((await events.nextEvent()).version);`;
@@ -45,12 +47,14 @@ test('one that waits for an event stays alive, like one that waits at a socket',
 
 test('after unref it ends, and after ref it stays again', async (t) => {
   const { url, keyFile } = await world(t);
+  // A timer that holds nothing says after a second that the program is still there; it never fires in one that ended.
   const source = (how) => `${OPENED(url, keyFile, true)}
     (async () => {
       const events = (await open()).session(everyone, 'north').subscribe();
       await events.opened();
       ${how}
       process.exitCode = 3;
+      setTimeout(() => process.exit(7), 1000).unref();
     })();`;
   for (const [how, ends] of [
     ['events.unref().nextEvent();', true],
@@ -58,9 +62,8 @@ test('after unref it ends, and after ref it stays again', async (t) => {
     ['events.unref(); events.next(); setTimeout(() => { events.ref(); }, 10);', false],
     ['events.next();', false],
   ]) {
-    const { code, signal, took } = await program(t, source(how), { cjs: true, limit: ends ? 10_000 : 1500 });
-    if (ends) assert.ok(code === 3 && took < 1500, `${how} ${code} ${took} ms`);
-    else assert.equal(signal, 'SIGKILL', how);
+    const { code } = await program(t, source(how), { cjs: true });
+    assert.equal(code, ends ? 3 : 7, how);
   }
 });
 

@@ -1,9 +1,9 @@
 // Administrative acts.
 
-import { encode, members, text } from './encode.cjs';
+import { encode, members, optionalFunction, text } from './encode.cjs';
 import { type Failures, type Keys, keySource } from './host.cjs';
 import type { NativeAdmin } from './native.cjs';
-import { type Progress, ask } from './post.cjs';
+import { type Progress, ask, refuseInside } from './post.cjs';
 import type { AuditPage, AuditQuery, RotationReport, VerifyReport } from './types.cjs';
 
 /**
@@ -90,7 +90,7 @@ export class Admin {
    * await admin.rotateKeys('north', ({ done, total }) => console.log(`${done} of ${total}`));
    */
   async rotateKeys(territoryId: string, onProgress?: (progress: Progress) => void): Promise<RotationReport> {
-    return this.#call('rotate_keys', { territory_id: territoryId }, onProgress);
+    return this.#call('rotate_keys', { territory_id: territoryId }, optionalFunction(onProgress, 'onProgress'));
   }
 
   /**
@@ -102,8 +102,10 @@ export class Admin {
    * await admin.changeRoot({ keyFile: 'new.key' });
    */
   async changeRoot(keys: Keys, onProgress?: (progress: Progress) => void): Promise<void> {
+    refuseInside();
+    const progress = optionalFunction(onProgress, 'onProgress');
     const { kind, name, host } = keySource(keys, this.#failures);
-    await ask((number) => this.#native.changeRoot(number, kind, name, host), this.#failures, onProgress);
+    await ask((number) => this.#native.changeRoot(number, kind, name, host), this.#failures, progress);
   }
 
   /**

@@ -112,7 +112,8 @@ function deliver(letters: unknown[]): void {
         tell(number, content as [number, number]);
         break;
       case 3:
-        void answerQuestion(mailbox, number, content as [number, string, ...unknown[]]);
+        // Not on the way: the host's function may end a wait whose event is among the letters still in hand.
+        queueMicrotask(() => void answerQuestion(mailbox, number, content as [number, string, ...unknown[]]));
         break;
       default:
         forgetHost(number);

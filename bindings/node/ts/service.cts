@@ -3,7 +3,7 @@
 import { Admin } from './admin.cjs';
 import { encode, members, text } from './encode.cjs';
 import { invalid, revived } from './errors.cjs';
-import { type AnchorSink, type CareDirectory, Failures, type Keys, keySource, registerHost } from './host.cjs';
+import { type AnchorSink, type CareDirectory, Failures, type Keys, forgetHost, keySource, registerHost } from './host.cjs';
 import { type NativeService, native } from './native.cjs';
 import { ask, mailbox, refuseInside } from './post.cjs';
 import { Session } from './session.cjs';
@@ -69,15 +69,25 @@ export class OrderService {
     const { directory, anchor, ...settings } = members(options, 'options') as OpenOptions;
     const [place, json, failures] = [text(url, 'url'), encode(settings), new Failures()];
     if (anchor != null && settings.anchor_file != null) throw invalid([{ path: 'anchor', rule: 'not_allowed' }]);
-    const functions = (given: object | null | undefined, names: string[], path: string): number =>
-      given == null ? 0 : registerHost(members(given, path), names, path, failures);
-    const { kind, name, host } = keySource(keys, failures);
-    const directoryHost = functions(directory, ['territoryExists', 'relationshipExists'], 'directory');
-    const anchorHost = functions(anchor, ['keep', 'newest'], 'anchor');
+    const registered: number[] = [];
+    const functions = (given: object | null | undefined, names: string[], path: string): number => {
+      if (given == null) return 0;
+      registered.push(registerHost(members(given, path), names, path, failures));
+      return registered.at(-1) as number;
+    };
     let service: NativeService | undefined;
-    await ask((number) => {
-      service = new native.Service(mailbox, number, place, kind, name, host, json, directoryHost, anchorHost);
-    }, failures);
+    try {
+      const directoryHost = functions(directory, ['territoryExists', 'relationshipExists'], 'directory');
+      const anchorHost = functions(anchor, ['keep', 'newest'], 'anchor');
+      const { kind, name, host } = keySource(keys, failures);
+      await ask((number) => {
+        service = new native.Service(mailbox, number, place, kind, name, host, json, directoryHost, anchorHost);
+      }, failures);
+    } catch (error) {
+      // The native half says it only of those that reached it.
+      registered.forEach(forgetHost);
+      throw error;
+    }
     return new OrderService(service as NativeService, failures);
   }
 

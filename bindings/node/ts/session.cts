@@ -1,6 +1,6 @@
 // What one actor may do in one territory.
 
-import { encode, known, members, optionalText } from './encode.cjs';
+import { encode, known, members, optionalSignal, optionalText } from './encode.cjs';
 import { invalid } from './errors.cjs';
 import type { Failures } from './host.cjs';
 import { masked } from './mask.cjs';
@@ -88,7 +88,7 @@ export class Session {
    * });
    */
   async updateStatus(orderId: string, change: StatusChange): Promise<OrderSummary> {
-    return masked(await this.#call<OrderSummary>('update_status', ofOrder(orderId, change)));
+    return masked(await this.#call<OrderSummary>('update_status', of('order_id', orderId, change)));
   }
 
   /**
@@ -114,7 +114,7 @@ export class Session {
    * await session.deleteOrder(order.id, { reason: 'entered twice' });
    */
   async deleteOrder(orderId: string, request: DeleteOrder): Promise<OrderSummary> {
-    return masked(await this.#call<OrderSummary>('delete_order', ofOrder(orderId, request)));
+    return masked(await this.#call<OrderSummary>('delete_order', of('order_id', orderId, request)));
   }
 
   /**
@@ -199,7 +199,7 @@ export class Session {
    * const { records } = await session.disclosures('p-1');
    */
   async disclosures(patientId: string, page: Omit<AuditQuery, 'filter'> = {}): Promise<AuditPage> {
-    return this.#call('disclosures', { ...members(page), patient_id: patientId });
+    return this.#call('disclosures', of('patient_id', patientId, page));
   }
 
   /**
@@ -253,7 +253,7 @@ export class Session {
     return new Subscription(
       (number) => this.#native.subscribe(number, order, since),
       since,
-      options.signal ?? undefined,
+      optionalSignal(options.signal, 'signal'),
       this.#failures,
     );
   }
@@ -274,12 +274,12 @@ export class Session {
   }
 }
 
-/** The arguments of a call about one order. */
-function ofOrder(orderId: string, request: unknown): object {
+/** The arguments of a call about one order or patient. */
+function of(name: string, id: string, request: unknown): object {
   const given = members(request);
   // One of the two would be left out in silence.
-  if ('order_id' in given) throw invalid([{ path: 'order_id', rule: 'unknown' }]);
-  return { ...given, order_id: orderId };
+  if (name in given) throw invalid([{ path: name, rule: 'unknown' }]);
+  return { ...given, [name]: id };
 }
 
 function maskedItems(items: BatchItem[]): BatchItem[] {

@@ -1,10 +1,11 @@
 // Live changes, pulled one by one.
 
 import { MedorderError, aborted, invalid, revived } from './errors.cjs';
-import { known } from './encode.cjs';
+import { known, members, optionalSignal } from './encode.cjs';
 import type { Failures } from './host.cjs';
 import type { NativeSubscription } from './native.cjs';
 import { ask, drop, post, refuseInside, setHeld } from './post.cjs';
+import { hear } from './signals.cjs';
 import type { OrderEvent } from './types.cjs';
 
 /** What to watch; see {@link Session.subscribe}. */
@@ -13,7 +14,7 @@ export interface SubscribeOptions {
   order_id?: string | null | undefined;
   /** Where to begin: now if absent, the start if empty, else a cursor. */
   since?: string | null | undefined;
-  /** Ends every wait of this subscription with an `AbortError`. */
+  /** Ends every wait of this subscription, now and later, with an `AbortError`, and lets go of its feed. */
   signal?: AbortSignal | null | undefined;
 }
 
@@ -49,6 +50,7 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   #native: NativeSubscription | undefined;
   #cursor: string | undefined;
   #opened = false;
+  #refused = false;
   #closed = false;
   #held = true;
   /** The number of the native wait, 0 if there is none. */
@@ -111,7 +113,8 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
    * const event = await events.nextEvent({ timeout_ms: 1000 });
    */
   async nextEvent(options: WaitOptions = {}): Promise<OrderEvent | null> {
-    known(options, ['timeout_ms', 'signal']);
+    known(members(options), ['timeout_ms', 'signal']);
+    optionalSignal(options.signal, 'signal');
     const limit = options.timeout_ms;
     // More is what timers of Node take for 1 ms.
     if (limit != null && !(typeof limit === 'number' && limit >= 0 && limit <= 0x7fffffff)) {
@@ -155,20 +158,27 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   }
 
   async #open(open: (number: number) => NativeSubscription): Promise<void> {
-    const cursor = await ask<string>((number) => (this.#native = open(number)), this.#failures);
+    let cursor: string;
+    try {
+      cursor = await ask<string>((number) => (this.#native = open(number)), this.#failures);
+    } catch (error) {
+      this.#refused = true;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+      throw error;
+    }
     this.#opened = true;
     this.#cursor = cursor;
-    if (this.#closed) this.#native?.close();
+    if (this.#closed || this.#signal?.aborted) this.#native?.close();
     else this.#pump();
   }
 
   async #next(options: WaitOptions, iterating: boolean): Promise<OrderEvent | null> {
     refuseInside();
     const since = this.#failures.count;
-    if (!this.#opened) await this.#opening;
+    if (this.#refused && !this.#closed) await this.#opening;
     const signals = [this.#signal, options.signal].filter((signal) => signal != null);
     const gone = signals.find((signal) => signal.aborted);
-    if (gone) throw aborted(gone);
+    if (gone) throw this.#aborted(gone);
     let event: OrderEvent | null | undefined;
     try {
       event = this.#closed ? undefined : await this.#wait(signals, options.timeout_ms ?? undefined);
@@ -186,17 +196,14 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
   #wait(signals: AbortSignal[], limit: number | undefined): Promise<OrderEvent | null | undefined> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
+      const deaf: (() => void)[] = [];
       const over = (): void => {
         clearTimeout(timer);
-        for (const signal of signals) signal.removeEventListener('abort', abort);
+        for (const stop of deaf) stop();
       };
       const leave = (): void => {
         over();
         this.#leave(waiter);
-      };
-      const abort = (event: Event): void => {
-        leave();
-        reject(aborted(event.target as AbortSignal));
       };
       const waiter: Waiter = {
         resolve: (event) => (over(), resolve(event)),
@@ -204,7 +211,9 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
         end: () => (over(), resolve(undefined)),
       };
       // Only while it waits, so that a signal that lives long collects no listeners.
-      for (const signal of signals) signal.addEventListener('abort', abort, { once: true });
+      for (const signal of signals) {
+        deaf.push(hear(signal, () => (leave(), reject(this.#aborted(signal)))));
+      }
       if (limit !== undefined) timer = setTimeout(() => (leave(), resolve(null)), limit);
       if (limit !== undefined && !this.#held) timer?.unref();
       this.#waiters.push(waiter);
@@ -254,6 +263,12 @@ export class Subscription implements AsyncIterableIterator<OrderEvent, undefined
     this.#native?.cancel(this.#waiting);
     drop(this.#waiting);
     this.#waiting = 0;
+  }
+
+  /** The error for a signal that has fired. After its own a subscription gives nothing out, so it lets go of its feed. */
+  #aborted(signal: AbortSignal): Error {
+    if (signal === this.#signal) this.#native?.close();
+    return aborted(signal);
   }
 
   #hold(held: boolean): this {
