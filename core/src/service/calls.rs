@@ -64,13 +64,14 @@ impl Session {
     /// # Errors
     /// As the method of that name.
     pub async fn make(&self, call: Call) -> Result<Answer> {
+        // A future is as big as its biggest arm and is moved by those who spawn it: the rare ones are boxed.
         Ok(match call.0 {
             SessionCall::CreateOrder(request) => Answer::Summary(self.create_order(request).await?),
             SessionCall::CreateOrders(items, mode) => {
                 let batch = Split::new(items, mode);
                 Answer::Batch(match batch.refused {
                     Some(results) => results,
-                    None => merged(batch.faulty, self.create_orders(batch.sound, mode).await?),
+                    None => merged(batch.faulty, Box::pin(self.create_orders(batch.sound, mode)).await?),
                 })
             }
             SessionCall::UpdateStatus(id, change) => Answer::Summary(self.update_status(id, change).await?),
@@ -78,27 +79,31 @@ impl Session {
                 let batch = Split::new(items, mode);
                 Answer::Batch(match batch.refused {
                     Some(results) => results,
-                    None => merged(batch.faulty, self.update_statuses(batch.sound, mode).await?),
+                    None => merged(batch.faulty, Box::pin(self.update_statuses(batch.sound, mode)).await?),
                 })
             }
-            SessionCall::DeleteOrder(id, request) => Answer::Summary(self.delete_order(id, request).await?),
-            SessionCall::Order(id, fields) => Answer::Order(self.order(id, fields).await?),
-            SessionCall::OrderByKey(key) => Answer::Summary(self.order_by_key(&key).await?),
-            SessionCall::Orders { filter, cursor, limit, fields } => {
-                Answer::Orders(self.orders(&filter, cursor.as_deref(), limit, fields).await?)
+            SessionCall::DeleteOrder(id, request) => {
+                Answer::Summary(Box::pin(self.delete_order(id, request)).await?)
             }
-            SessionCall::AllowedTransitions(id) => Answer::Transitions(self.allowed_transitions(id).await?),
+            SessionCall::Order(id, fields) => Answer::Order(self.order(id, fields).await?),
+            SessionCall::OrderByKey(key) => Answer::Summary(Box::pin(self.order_by_key(&key)).await?),
+            SessionCall::Orders { filter, cursor, limit, fields } => {
+                Answer::Orders(Box::pin(self.orders(&filter, cursor.as_deref(), limit, fields)).await?)
+            }
+            SessionCall::AllowedTransitions(id) => {
+                Answer::Transitions(Box::pin(self.allowed_transitions(id)).await?)
+            }
             SessionCall::Relationships { filter, after, limit } => {
-                Answer::Relationships(self.relationships(&filter, after.as_ref(), limit).await?)
+                Answer::Relationships(Box::pin(self.relationships(&filter, after.as_ref(), limit)).await?)
             }
             SessionCall::Audit { filter, after, limit } => {
-                Answer::Audit(self.audit(&filter, after, limit).await?)
+                Answer::Audit(Box::pin(self.audit(&filter, after, limit)).await?)
             }
             SessionCall::Disclosures { patient, after, limit } => {
-                Answer::Audit(self.disclosures(&patient, after, limit).await?)
+                Answer::Audit(Box::pin(self.disclosures(&patient, after, limit)).await?)
             }
             SessionCall::VerifyAudit { checkpoint } => {
-                Answer::Verified(self.verify_audit(checkpoint.as_deref()).await?)
+                Answer::Verified(Box::pin(self.verify_audit(checkpoint.as_deref())).await?)
             }
             SessionCall::Revoke => {
                 self.revoke();
