@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import enum
 import types
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any, cast
 
 import pytest
@@ -122,3 +122,17 @@ def test_actor_territory_and_options_are_checked_at_once(order_service: Any, ope
     with pytest.raises(medorder.ValidationError) as caught:
         opened(colour="red", create="yes")
     assert faults(caught.value) == [("colour", "unknown"), ("create", "type")]
+
+
+def test_a_dict_that_changes_while_it_is_read_is_no_panic(order_session: medorder.Session) -> None:
+    class Meddler(tzinfo):
+        def utcoffset(self, time: datetime | None) -> timedelta:
+            wanted.update({f"other_{number}": 1 for number in range(100)})
+            return timedelta(0)
+
+        dst = tzname = lambda self, time: None
+
+    wanted: Any = {"created_from": datetime(2020, 1, 1, tzinfo=Meddler()), "patient_id": "p-1"}
+    assert len(order_session.orders(wanted)) == 0
+    with pytest.raises(medorder.ValidationError):
+        order_session.orders(wanted)
