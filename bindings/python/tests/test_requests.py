@@ -136,3 +136,12 @@ def test_a_dict_that_changes_while_it_is_read_is_no_panic(order_session: medorde
     assert len(order_session.orders(wanted)) == 0
     with pytest.raises(medorder.ValidationError):
         order_session.orders(wanted)
+
+
+def test_a_change_names_no_other_order(order_session: medorder.Session, new: dict[str, Any]) -> None:
+    one, other = order_session.create_order(**new), order_session.create_order(**new)
+    wrong: Any = {"order_id": other.id, "status": "rejected", "reason": "double"}
+    with pytest.raises(medorder.ValidationError) as caught:
+        order_session.update_status(one.id, wrong)
+    assert faults(caught.value) == [("order_id", "unknown")]
+    assert [order.version for order in order_session.orders()] == [1, 1]
