@@ -26,6 +26,8 @@ ACTOR = {"user_id": "u-test", "roles": ["requester", "verifier", "fulfiller", "a
          "territories": "*", "purpose": "operations"}
 NEW = {"patient_id": "p-1", "provider_id": "npi-1", "service_type": "MRI brain", "diagnosis_codes": ["G43.9"]}
 KEYS = medorder.KeyFile("root.key")
+# Whoever runs the tests in the background of a shell leaves Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def say(word): print(word, flush=True)
 """
 
