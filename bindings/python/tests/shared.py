@@ -20,7 +20,7 @@ NEW: medorder.CreateOrderRequest = {
 
 # The first lines of every script that a test runs in a process of its own.
 PROLOGUE = """
-import asyncio, os, signal, sys, threading, time
+import os, signal, sys, threading, time
 import medorder
 ACTOR = {"user_id": "u-test", "roles": ["requester", "verifier", "fulfiller", "auditor", "administrator"],
          "territories": "*", "purpose": "operations"}

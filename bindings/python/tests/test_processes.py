@@ -43,6 +43,7 @@ CALLS = {
     "an async next": (1, "asyncio.run(follow())"),
 }
 FOLLOW = """
+import asyncio
 async def follow():
     async with medorder.AsyncOrderService.open("orders.db", KEYS) as service:
         async for event in service.session(ACTOR, "north").subscribe():
@@ -89,6 +90,7 @@ def follow():
 for _ in range(2): threading.Thread(target=follow, daemon=True).start()
 """
 ASYNC = """
+import asyncio
 async def main():
     service = await medorder.AsyncOrderService.open("orders.db", KEYS, synchronous="normal")
     session = service.session(ACTOR, "north")
@@ -149,6 +151,7 @@ def test_300_short_processes_end_well(world: Path) -> None:
 
 
 FORKED = """
+import asyncio
 def closed(call):
     started = time.monotonic()
     try: call()
@@ -189,6 +192,7 @@ say("parent")
 
 def test_a_loop_that_forks_is_refused_in_the_child(world: Path) -> None:
     text = """
+import asyncio
 async def main():
     async with medorder.AsyncOrderService.open("orders.db", KEYS) as service:
         session = service.session(ACTOR, "north")

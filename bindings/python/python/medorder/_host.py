@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _core
 from ._types import Anchor, Directory, Keys, OpenOptions
+
+if TYPE_CHECKING:
+    # Loaded where it is needed, which is where a loop runs.
+    import asyncio
 
 # What the engine gives a callback; a coroutine that takes longer is of no use to it.
 _DEADLINE = 5.0
@@ -27,6 +30,8 @@ def inside() -> bool:
 
 
 async def _marked(answer: Awaitable[Any]) -> Any:
+    import asyncio
+
     _CALLBACK.set(asyncio.current_task())
     return await answer
 
@@ -58,6 +63,8 @@ class _OnLoop:
 
     @staticmethod
     def _bridged(call: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+        import asyncio
+
         def bridged(*arguments: Any) -> Any:
             answer = call(*arguments)
             if not inspect.isawaitable(answer):
