@@ -13,6 +13,7 @@ mod host;
 mod logging;
 mod orders;
 mod pending;
+mod plain;
 mod records;
 mod request;
 mod runtime;

@@ -248,6 +248,15 @@ impl Order {
         hasher.finish()
     }
 
+    /// The same order: it cannot change, and by way of `pickle` a copy would have lost its PHI without a word.
+    const fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    const fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     fn __repr__(slf: PyRef<'_, Self>) -> String {
         let mut text = format!("Order({}", slf.as_super().shown());
         for name in slf.disclosed() {

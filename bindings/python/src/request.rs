@@ -115,12 +115,8 @@ impl Writer {
 
     fn compound(&mut self, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<()> {
         if let Ok(dict) = value.cast::<PyDict>() {
-            let mut first = true;
-            self.bytes(b"{");
-            for (name, value) in dict.iter() {
-                self.member(&mut first, &name, &value, place, depth)?;
-            }
-            self.bytes(b"}");
+            // A copy of the pairs: what runs meanwhile, a time zone or another thread, may change the dict.
+            self.members(&dict.items(), place, depth)?;
         } else if let Ok(list) = value.cast::<PyList>() {
             self.items(list.iter(), place, depth)?;
         } else if let Ok(tuple) = value.cast::<PyTuple>() {
@@ -128,13 +124,7 @@ impl Writer {
         } else if let Ok(time) = value.cast::<PyDateTime>() {
             self.time(time, place)?;
         } else if let Ok(mapping) = value.cast::<PyMapping>() {
-            let mut first = true;
-            self.bytes(b"{");
-            for pair in mapping.items()?.iter() {
-                let (name, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-                self.member(&mut first, &name, &value, place, depth)?;
-            }
-            self.bytes(b"}");
+            self.members(&mapping.items()?, place, depth)?;
         } else if is_date(value)? {
             self.fault(place, Rule::Format);
         } else {
@@ -143,23 +133,23 @@ impl Writer {
         Ok(())
     }
 
-    fn member(
-        &mut self,
-        first: &mut bool,
-        name: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        place: &Place<'_>,
-        depth: usize,
-    ) -> PyResult<()> {
-        let Some(name) = name.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) else {
-            // Not even a null can stand under a name that is no text.
-            self.faults.push(Fault::new(Place::Member(place, "?").path(), Rule::Type));
-            return Ok(());
-        };
-        self.bytes(if std::mem::take(first) { b"" } else { b"," });
-        self.string(name);
-        self.bytes(b":");
-        self.value(value, &Place::Member(place, name), depth)
+    fn members(&mut self, pairs: &Bound<'_, PyList>, place: &Place<'_>, depth: usize) -> PyResult<()> {
+        let mut first = true;
+        self.bytes(b"{");
+        for pair in pairs.iter() {
+            let (name, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            let Some(name) = name.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) else {
+                // Not even a null can stand under a name that is no text.
+                self.faults.push(Fault::new(Place::Member(place, "?").path(), Rule::Type));
+                continue;
+            };
+            self.bytes(if std::mem::take(&mut first) { b"" } else { b"," });
+            self.string(name);
+            self.bytes(b":");
+            self.value(&value, &Place::Member(place, name), depth)?;
+        }
+        self.bytes(b"}");
+        Ok(())
     }
 
     fn items<'py>(

@@ -16,6 +16,7 @@ use crate::export::Export;
 use crate::host::{self, Host};
 use crate::orders::{Order, OrderSummary};
 use crate::pending::{Pending, Steps};
+use crate::plain;
 use crate::records::AuditRecord;
 use crate::request::{self, Request};
 
@@ -107,11 +108,23 @@ impl Session {
     /// The call `name` of the engine's table with its arguments.
     fn call(&self, name: &str, arguments: &Bound<'_, PyAny>) -> PyResult<Pending> {
         let py = arguments.py();
+        let (session, away) = self.handle(LONG.contains(&name));
+        if name == "create_order"
+            && let Some(request) = plain::create_order(arguments)
+        {
+            let work = async move { session.create_order(request).await.map(Answer::Summary) };
+            return Ok(Pending::new(away, work, answer));
+        }
+        if name == "order"
+            && let Some((id, fields)) = plain::order(arguments)
+        {
+            let work = async move { session.order(id, fields).await.map(Answer::Order) };
+            return Ok(Pending::new(away, work, answer));
+        }
         let request = Request::new(arguments)?;
         // A batch takes a while to read.
         let call = py.detach(|| request.read(|json| Call::read(name, json)));
         let call = call.map_err(|error| raise(py, &error))?;
-        let (session, away) = self.handle(LONG.contains(&name));
         Ok(Pending::new(away, async move { session.make(call).await }, answer))
     }
 

@@ -20,12 +20,14 @@ NEW: medorder.CreateOrderRequest = {
 
 # The first lines of every script that a test runs in a process of its own.
 PROLOGUE = """
-import asyncio, os, signal, sys, threading, time
+import os, signal, sys, threading, time
 import medorder
 ACTOR = {"user_id": "u-test", "roles": ["requester", "verifier", "fulfiller", "auditor", "administrator"],
          "territories": "*", "purpose": "operations"}
 NEW = {"patient_id": "p-1", "provider_id": "npi-1", "service_type": "MRI brain", "diagnosis_codes": ["G43.9"]}
 KEYS = medorder.KeyFile("root.key")
+# Whoever runs the tests in the background of a shell leaves Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def say(word): print(word, flush=True)
 """
 

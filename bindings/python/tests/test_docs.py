@@ -136,6 +136,19 @@ def test_a_new_user_is_helped_by_what_is_installed(tmp_path: Path) -> None:
     assert alone([*python, "import medorder; print(medorder.__version__)"], tmp_path) == "0.1.0\n"
 
 
+def test_asyncio_is_loaded_for_whoever_asks_for_it(tmp_path: Path) -> None:
+    """It takes longer to load than all the rest, and a program that blocks has no use for it."""
+    text = (
+        "import sys, medorder; medorder.OrderService, medorder.CallbackKeys; assert 'asyncio' not in sys.modules\n"
+        "assert {*medorder.__all__} <= {*dir(medorder)}\n"
+        "try: medorder.AsyncOrderServise\n"
+        "except AttributeError as error: print(error)\n"
+        "from medorder import *; print(AsyncOrderService)"
+    )
+    printed = "module 'medorder' has no attribute 'AsyncOrderServise'\n<class 'medorder.AsyncOrderService'>\n"
+    assert alone([sys.executable, "-W", "error", "-c", text], tmp_path) == printed
+
+
 def alone(command: list[Any], folder: Path) -> str:
     """Runs a program in a folder of its own, where nothing of the project is to be found."""
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)

@@ -178,6 +178,50 @@ def test_callbacks_may_be_coroutine_functions(folder: Path, hsm: Hsm, order_acto
     asyncio.run(main())
 
 
+def test_a_coroutine_of_a_callback_cannot_call_the_service(
+    folder: Path, order_actor: Any, new: dict[str, Any]
+) -> None:
+    """It is refused at once, not left to wait for itself; what it leaves running may call afterwards."""
+    caught: list[str] = []
+    later: list[asyncio.Task[Any]] = []
+    created: asyncio.Future[medorder.OrderSummary]
+
+    class Directory:
+        service: medorder.AsyncOrderService
+
+        async def territory_exists(self, territory_id: str) -> bool:
+            return await self.asked()
+
+        async def relationship_exists(self, patient_id: str, provider_id: str, territory_id: str) -> bool:
+            return await self.asked()
+
+        async def asked(self) -> bool:
+            try:
+                await self.service.session(order_actor, "north").orders()
+            except medorder.ClosedError as error:
+                caught.append(error.code)
+            later.append(asyncio.create_task(self.afterwards()))
+            return True
+
+        async def afterwards(self) -> int:
+            while not created.done():
+                await asyncio.sleep(0.01)
+            return len(await self.service.session(order_actor, "north").orders())
+
+    async def main() -> None:
+        nonlocal created
+        created = asyncio.get_running_loop().create_future()
+        directory, keys = Directory(), medorder.KeyFile(folder / "root.key")
+        async with medorder.AsyncOrderService.open(folder / "orders.db", keys, directory=directory) as service:
+            directory.service = service
+            await service.admin(order_actor).register_territory("north")
+            created.set_result(await service.session(order_actor, "north").create_order(**new))
+            assert [await task for task in later] == [1] * len(later) != []
+
+    asyncio.run(main())
+    assert caught and set(caught) == {"CLOSED"}
+
+
 def test_an_anchor_tells_a_database_that_was_put_back(folder: Path, opened: Any, order_actor: Any) -> None:
     notes: list[str] = []
 

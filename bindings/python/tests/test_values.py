@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 from typing import Any
@@ -69,6 +70,13 @@ def test_an_order_pickles_without_its_phi(order_session: medorder.Session, order
     for phi in (seen.insurance,):
         with pytest.raises(TypeError, match="PHI"):
             pickle.dumps(phi)
+
+
+def test_a_copy_of_an_order_is_the_order(order_session: medorder.Session, order: medorder.OrderSummary) -> None:
+    """It cannot change, and a copy by way of `pickle` would have lost its PHI."""
+    seen = order_session.order(order.id)
+    assert copy.copy(seen) is seen and copy.deepcopy([seen])[0] is seen
+    assert dataclasses.asdict(order_session.orders())["orders"] == [seen]
 
 
 def test_the_rest_pickles_in_full(order_session: medorder.Session, order: medorder.OrderSummary) -> None:

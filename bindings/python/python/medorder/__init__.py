@@ -6,8 +6,9 @@
 ...     service.admin(root).register_territory("north")
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import _core as _core
-from ._async import AsyncAdmin, AsyncAuditExport, AsyncOrderService, AsyncSession, AsyncSubscription
 from ._core import (
     AuditRecord,
     EnvKey,
@@ -72,6 +73,9 @@ from ._views import (
     Verdict,
     VerifyReport,
 )
+
+if TYPE_CHECKING:
+    from ._async import AsyncAdmin, AsyncAuditExport, AsyncOrderService, AsyncSession, AsyncSubscription
 
 __version__: str = _core.VERSION
 
@@ -144,8 +148,26 @@ __all__ = [
     "generate_key_file",
 ]
 
-# One place to import from, also for what shows in a traceback.
-for _name in __all__:
-    if getattr(globals()[_name], "__module__", "").startswith("medorder._"):
-        globals()[_name].__module__ = "medorder"
-del _name
+
+def _publish(names: dict[str, Any]) -> None:
+    """One place to import from, also for what shows in a traceback."""
+    for name in __all__:
+        if getattr(names.get(name), "__module__", "").startswith("medorder._"):
+            names[name].__module__ = "medorder"
+
+
+_publish(globals())
+
+if not TYPE_CHECKING:
+    # The async twin comes with asyncio, which takes longer to load than all the rest: only who asks for it waits.
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'medorder' has no attribute {name!r}")
+        from . import _async
+
+        globals().update((twin, getattr(_async, twin)) for twin in __all__ if twin.startswith("Async"))
+        _publish(globals())
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

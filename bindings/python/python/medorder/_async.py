@@ -11,7 +11,7 @@ from typing import Any, Self, Unpack, cast, overload
 
 from . import _core, _exit
 from ._core import EnvKey, ExportedPage, KeyFile, Order, OrderEvent, OrderSummary
-from ._errors import ClosedError
+from ._errors import ClosedError, of
 from ._host import keys_of, opened_with
 from ._loop import Following, Opening, Reader, following, opening, run, running_loop
 from ._types import (
@@ -202,7 +202,10 @@ class AsyncSession:
         >>> (await session.update_status(order.id, status="verified", verification_data=data)).status
         'verified'
         """
-        arguments = {**_request(change, members), "order_id": order_id}
+        request = _request(change, members)
+        if "order_id" in request:
+            raise of("VALIDATION_ERROR", "the request is invalid: order_id unknown", _OTHER_ORDER)
+        arguments = {**request, "order_id": order_id}
         return cast(OrderSummary, await run(self._native.call("update_status", arguments)))
 
     async def update_statuses(
@@ -501,6 +504,10 @@ class AsyncAuditExport:
 
     def __reduce__(self) -> str:
         raise TypeError("an AsyncAuditExport cannot be pickled; export again in the other process")
+
+
+# A change is of the order that is named beside it; in it no other can be.
+_OTHER_ORDER = '{"errors":[{"path":"order_id","rule":"unknown"}]}'
 
 
 def _request(request: Any, members: dict[str, Any]) -> Any:

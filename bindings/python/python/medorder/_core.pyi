@@ -283,6 +283,11 @@ class Order(OrderSummary):
     `repr`, `str`, a notebook and `pickle` show no PHI: what is unpickled discloses nothing. Attributes are plain
     text and not wiped from memory, so do not keep an order longer than you need it.
     """
+    def __copy__(self, /) -> Order:
+        """
+        The same order: it cannot change, and by way of `pickle` a copy would have lost its PHI without a word.
+        """
+    def __deepcopy__(self, /, _memo: Any) -> Order: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __new__(cls, /, *, id: str, territory_id: str, patient_id: str, provider_id: str, status: str, version: SupportsIndex, created_at: datetime, updated_at: datetime) -> Order:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from . import _core
 
-_PID = os.getpid()
-_OPEN: WeakSet[_core.Service] = WeakSet()
+# Each with the process that opened it: what the child of a fork inherited is its parent's.
+_OPEN: WeakKeyDictionary[_core.Service, int] = WeakKeyDictionary()
 _over = False
 
 
 def remember(service: _core.Service) -> None:
     """A service to be closed if the program does not."""
-    _OPEN.add(service)
+    _OPEN[service] = os.getpid()
 
 
 def over() -> bool:
@@ -27,12 +27,11 @@ def over() -> bool:
 def _leave() -> None:
     global _over
     _over = True
-    # The child of a fork has none of this: what it inherited is its parent's.
-    if os.getpid() == _PID:
-        for service in list(_OPEN):
+    for service, opener in list(_OPEN.items()):
+        if opener == os.getpid():
             with contextlib.suppress(Exception):
                 service.close(2.0).wait()
-        _core.shut_down()
+    _core.shut_down()
     _core.flush_log()
 
 

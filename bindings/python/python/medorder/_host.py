@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _core
 from ._types import Anchor, Directory, Keys, OpenOptions
 
+if TYPE_CHECKING:
+    # Loaded where it is needed, which is where a loop runs.
+    import asyncio
+
 # What the engine gives a callback; a coroutine that takes longer is of no use to it.
 _DEADLINE = 5.0
+
+# The task of the callback that a task was started in, if it was.
+_CALLBACK: ContextVar[asyncio.Task[Any] | None] = ContextVar("medorder_callback", default=None)
+
+
+def inside() -> bool:
+    """True in a coroutine of a callback, where the service must not be called: the engine waits for that coroutine.
+    What a callback leaves running behind it is free."""
+    callback = _CALLBACK.get()
+    return callback is not None and not callback.done()
+
+
+async def _marked(answer: Awaitable[Any]) -> Any:
+    import asyncio
+
+    _CALLBACK.set(asyncio.current_task())
+    return await answer
 
 
 class CallbackKeys:
@@ -34,7 +55,7 @@ class CallbackKeys:
 
 
 class _OnLoop:
-    """Calls an object whose methods may be coroutine functions, which then run on the loop that opened the service."""
+    """Calls an object whose methods may answer something to be awaited, which is then awaited on the loop that opened the service."""
 
     def __init__(self, target: object, names: tuple[str, ...], loop: asyncio.AbstractEventLoop) -> None:
         for name in names:
@@ -42,14 +63,17 @@ class _OnLoop:
 
     @staticmethod
     def _bridged(call: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+        import asyncio
+
         def bridged(*arguments: Any) -> Any:
             answer = call(*arguments)
-            if not inspect.iscoroutine(answer):
+            if not inspect.isawaitable(answer):
                 return answer
             if loop.is_closed():
-                answer.close()
+                if inspect.iscoroutine(answer):
+                    answer.close()
                 raise RuntimeError("the event loop is closed")
-            running = asyncio.run_coroutine_threadsafe(answer, loop)
+            running = asyncio.run_coroutine_threadsafe(_marked(answer), loop)
             try:
                 return running.result(_DEADLINE)
             except TimeoutError:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from . import _core
+from ._errors import of
+from ._host import inside
 
 if TYPE_CHECKING:
     from ._async import AsyncSubscription
@@ -70,6 +72,8 @@ async def run(
     """Makes a call and awaits its answer. A task that is cancelled ends the call; `undo` is for an answer that came
     but that the task does not live to see."""
     _core.check_process()
+    if inside():
+        raise of("CLOSED", "the service cannot be called from inside one of its callbacks", "{}")
     loop = asyncio.get_running_loop()
     bridge = _BRIDGES.by_loop.get(loop)
     if bridge is None:

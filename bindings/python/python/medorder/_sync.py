@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack, cast, overload
 
 from . import _core, _exit
 from ._core import EnvKey, ExportedPage, KeyFile, Order, OrderEvent, OrderSummary
-from ._errors import ClosedError
+from ._errors import ClosedError, of
 from ._host import keys_of, opened_with
 from ._wait import Reader, following, opening, run, running_loop
 from ._types import (
@@ -201,7 +201,10 @@ class Session:
         >>> (session.update_status(order.id, status="verified", verification_data=data)).status
         'verified'
         """
-        arguments = {**_request(change, members), "order_id": order_id}
+        request = _request(change, members)
+        if "order_id" in request:
+            raise of("VALIDATION_ERROR", "the request is invalid: order_id unknown", _OTHER_ORDER)
+        arguments = {**request, "order_id": order_id}
         return cast(OrderSummary, run(self._native.call("update_status", arguments)))
 
     def update_statuses(
@@ -500,6 +503,10 @@ class AuditExport:
 
     def __reduce__(self) -> str:
         raise TypeError("an AuditExport cannot be pickled; export again in the other process")
+
+
+# A change is of the order that is named beside it; in it no other can be.
+_OTHER_ORDER = '{"errors":[{"path":"order_id","rule":"unknown"}]}'
 
 
 def _request(request: Any, members: dict[str, Any]) -> Any:
