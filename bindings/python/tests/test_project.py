@@ -47,7 +47,7 @@ def test_the_form_of_scenarios_refuses_what_is_unknown() -> None:
             jsonschema.Draft202012Validator(schema).validate(wrong)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_sdist_installs_in_a_clean_place(tmp_path: Path) -> None:
     """`pip install .` of what the sdist holds, in an environment of its own, away from the project."""
     maturin = Path(sys.executable).with_name("maturin")
