@@ -68,19 +68,13 @@ impl Session {
         Ok(match call.0 {
             SessionCall::CreateOrder(request) => Answer::Summary(self.create_order(request).await?),
             SessionCall::CreateOrders(items, mode) => {
-                let batch = Split::new(items, mode);
-                Answer::Batch(match batch.refused {
-                    Some(results) => results,
-                    None => merged(batch.faulty, Box::pin(self.create_orders(batch.sound, mode)).await?),
-                })
+                let call = |sound| Box::pin(self.create_orders(sound, mode));
+                Answer::Batch(each_for_itself(items, mode, call).await?)
             }
             SessionCall::UpdateStatus(id, change) => Answer::Summary(self.update_status(id, change).await?),
             SessionCall::UpdateStatuses(items, mode) => {
-                let batch = Split::new(items, mode);
-                Answer::Batch(match batch.refused {
-                    Some(results) => results,
-                    None => merged(batch.faulty, Box::pin(self.update_statuses(batch.sound, mode)).await?),
-                })
+                let call = |sound| Box::pin(self.update_statuses(sound, mode));
+                Answer::Batch(each_for_itself(items, mode, call).await?)
             }
             SessionCall::DeleteOrder(id, request) => {
                 Answer::Summary(Box::pin(self.delete_order(id, request)).await?)
@@ -229,36 +223,30 @@ impl Admin {
     }
 }
 
-/// A batch whose items were read each for itself.
-struct Split<T> {
-    sound: Vec<T>,
-    /// What is to be answered at the places of the others.
-    faulty: Vec<Option<BatchItem>>,
-    /// The results, if a fault of form is the end of the batch.
-    refused: Option<Vec<BatchItem>>,
-}
-
-impl<T> Split<T> {
-    fn new(items: Vec<Result<T>>, mode: BatchMode) -> Self {
-        let refused = mode == BatchMode::Atomic && items.iter().any(Result::is_err);
-        let (mut sound, mut faulty) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-        for item in items {
-            match item {
-                Ok(item) => {
-                    sound.push(item);
-                    faulty.push(refused.then_some(BatchItem::NotApplied));
-                }
-                Err(error) => faulty.push(Some(BatchItem::Failed(error))),
-            }
-        }
-        let (faulty, refused) =
-            if refused { (Vec::new(), Some(faulty.into_iter().flatten().collect())) } else { (faulty, None) };
-        Self { sound, faulty, refused }
+/// The results of a batch whose items were read each for itself: `call` makes the sound ones, unless a fault of form
+/// is the end of the batch.
+async fn each_for_itself<T, F>(
+    items: Vec<Result<T>>,
+    mode: BatchMode,
+    call: impl FnOnce(Vec<T>) -> F,
+) -> Result<Vec<BatchItem>>
+where
+    F: Future<Output = Result<Vec<BatchItem>>>,
+{
+    if mode == BatchMode::Atomic && items.iter().any(Result::is_err) {
+        let result = |item: Result<T>| item.map_or_else(BatchItem::Failed, |_| BatchItem::NotApplied);
+        return Ok(items.into_iter().map(result).collect());
     }
-}
-
-/// The results of the sound items at their places.
-fn merged(faulty: Vec<Option<BatchItem>>, results: Vec<BatchItem>) -> Vec<BatchItem> {
-    let mut results = results.into_iter();
-    faulty.into_iter().filter_map(|item| item.or_else(|| results.next())).collect()
+    let (mut sound, mut faults) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for item in items {
+        faults.push(match item {
+            Ok(item) => {
+                sound.push(item);
+                None
+            }
+            Err(error) => Some(BatchItem::Failed(error)),
+        });
+    }
+    let mut results = call(sound).await?.into_iter();
+    Ok(faults.into_iter().filter_map(|fault| fault.or_else(|| results.next())).collect())
 }

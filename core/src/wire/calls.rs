@@ -57,7 +57,7 @@ pub(crate) fn session_call(name: &str, arguments: &[u8]) -> Result<SessionCall> 
         Some(match name {
             "create_order" => SessionCall::CreateOrder(create(value, path, faults)?),
             "create_orders" => {
-                let (items, mode) = batch(value, "requests", faults, create)?;
+                let (items, mode) = batch(value, &["requests", "mode"], faults, create)?;
                 SessionCall::CreateOrders(items, mode)
             }
             "update_status" => {
@@ -65,7 +65,7 @@ pub(crate) fn session_call(name: &str, arguments: &[u8]) -> Result<SessionCall> 
                 SessionCall::UpdateStatus(id, change)
             }
             "update_statuses" => {
-                let (items, mode) = batch(value, "changes", faults, change_of_order)?;
+                let (items, mode) = batch(value, &["changes", "mode"], faults, change_of_order)?;
                 SessionCall::UpdateStatuses(items, mode)
             }
             "delete_order" => {
@@ -251,12 +251,11 @@ fn audit(value: &Value<'_>, path: &str, faults: &mut Faults) -> Option<(AuditFil
 /// Items that fail each for itself, so their paths are those of the item alone, and the mode.
 fn batch<T>(
     value: &Value<'_>,
-    name: &'static str,
+    known: &'static [&'static str; 2],
     faults: &mut Faults,
     read: fn(&Value<'_>, &str, &mut Faults) -> Option<T>,
 ) -> Option<(Vec<Result<T>>, BatchMode)> {
-    let known: &'static [&'static str] =
-        if name == "requests" { &["requests", "mode"] } else { &["changes", "mode"] };
+    let name = known[0];
     let members = Members::read(value, "", known, faults)?;
     let mode = members.required_parsed("mode", BatchMode::check, faults);
     let items = list(members.required(name, faults)?, name, faults)?;

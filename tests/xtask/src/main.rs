@@ -67,9 +67,9 @@ fn main() -> ExitCode {
         ["faces", "test"] => run::all(&project, steps::FACES_ALONE),
         ["faces"] => done(faces::build(&project, Profile::Dev)),
         ["faces", "--release"] => done(faces::build(&project, Profile::Release)),
-        ["install", options @ ..] => install::read(options)
-            .and_then(|target| install::install(&project, &target))
-            .map_or_else(|m| refuse(&m), |()| ExitCode::SUCCESS),
+        ["install", options @ ..] => {
+            done(install::read(options).and_then(|target| install::install(&project, &target)))
+        }
         ["demo", passed_on @ ..] => done(steps::demo(&project, passed_on)),
         ["layers"] => done(steps::source_rules(&project)),
         [] | ["help" | "-h" | "--help"] => {
