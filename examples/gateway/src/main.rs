@@ -1,0 +1,3 @@
+//! The reference gateway; written next.
+
+fn main() {}
