@@ -1,0 +1,59 @@
+import { zodResolver } from "@hookform/resolvers/zod";
+import { useForm } from "react-hook-form";
+
+import type { OrderSummary, StatusChange } from "../api/types";
+import { Dialog } from "../ui/Dialog";
+import { Field } from "../ui/Field";
+import { shortId } from "../ui/ids";
+import { DialogFoot, useSend } from "./sending";
+import { reasonForm, type ReasonFormValues } from "./rules";
+
+interface ReasonDialogProps {
+  order: OrderSummary;
+  status: "rejected" | "cancelled";
+  onClose(): void;
+  onSend(change: StatusChange): Promise<void>;
+}
+
+export const NOT_PHI =
+  "Operational text that everyone who follows the order sees and that outlives it. Never write about the patient here.";
+
+/** Asks why an order is rejected or cancelled. */
+export function ReasonDialog({ order, status, onClose, onSend }: ReasonDialogProps) {
+  const verb = status === "rejected" ? "Reject" : "Cancel";
+  const form = useForm<ReasonFormValues>({
+    resolver: zodResolver(reasonForm),
+    defaultValues: { reason: "", notes: "" },
+    mode: "onTouched",
+  });
+  const { register, handleSubmit, formState } = form;
+  const { errors } = formState;
+  const { send, failure } = useSend(onSend, form.setError, (path) => path);
+
+  const submit = handleSubmit(({ reason, notes }) =>
+    send({ status, ...(reason === "" ? {} : { reason }), ...(notes === "" ? {} : { notes }) }),
+  );
+
+  return (
+    <Dialog title={`${verb} order ${shortId(order.id)}`} onClose={onClose}>
+      <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        <Field label="Reason" error={errors.reason?.message} hint={NOT_PHI}>
+          {(input) => (
+            <input
+              {...input}
+              {...register("reason")}
+              type="text"
+              autoComplete="off"
+              placeholder={status === "rejected" ? "e.g. duplicate of another order" : "e.g. scanner out of service"}
+              data-autofocus
+            />
+          )}
+        </Field>
+        <Field label="Notes" optional error={errors.notes?.message} hint="Clinical text, stored encrypted with the order.">
+          {(input) => <textarea {...input} {...register("notes")} rows={3} />}
+        </Field>
+        <DialogFoot failure={failure} busy={formState.isSubmitting} label={`${verb} order`} danger onClose={onClose} />
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,50 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
+
+import type { Caller } from "../api/client";
+import { useSession } from "./session";
+
+interface TerritoryState {
+  territory: string;
+  /** Those to choose from; `*` if the session may enter any, which the user then types. */
+  territories: string[] | "*";
+  setTerritory(territory: string): void;
+}
+
+const Context = createContext<TerritoryState | null>(null);
+
+export function TerritoryProvider({ known, children }: { known: string[]; children: ReactNode }) {
+  const { territories: granted } = useSession();
+  const client = useQueryClient();
+  const territories = granted === "*" && known.length > 0 ? known : granted;
+  const [chosen, setChosen] = useState<string | null>(null);
+  const first = territories === "*" ? "" : (territories[0] ?? "");
+  const territory =
+    chosen !== null && (territories === "*" || territories.includes(chosen)) ? chosen : first;
+
+  const setTerritory = useCallback(
+    (next: string) => {
+      // Territories are walled off from each other; so is what is kept of them here.
+      client.clear();
+      setChosen(next);
+      location.hash = "";
+    },
+    [client],
+  );
+  const state = useMemo(() => ({ territory, territories, setTerritory }), [territory, territories, setTerritory]);
+  return <Context value={state}>{children}</Context>;
+}
+
+/** The territory the user works in, and how to change it. */
+export function useTerritory(): TerritoryState {
+  const state = useContext(Context);
+  if (!state) throw new Error("no TerritoryProvider above");
+  return state;
+}
+
+/** What a call of the gateway needs to know about the user. */
+export function useCaller(): Caller {
+  const { token } = useSession();
+  const { territory } = useTerritory();
+  return useMemo(() => ({ token, territory }), [token, territory]);
+}
