@@ -1,6 +1,7 @@
 //! A gateway of the test's own on a free port, and a client that speaks HTTP/1.1 to it.
 
-#![allow(dead_code, reason = "each suite uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each suite uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +11,6 @@ use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use medorder::{Actor, KeyFile, OrderService, Purpose, RoleName, TerritoryId, generate_key_file};
-use medorder_gateway::demo::SignIn;
 use medorder_gateway::identity::{self, Claims};
 use medorder_gateway::{Gateway, Settings};
 use serde_json::{Value, json};
