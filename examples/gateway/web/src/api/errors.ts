@@ -19,7 +19,7 @@ export class ApiError extends Error {
 
   /** True if the request may or may not have taken effect: only the same idempotency key is safe to send again. */
   get unknownOutcome(): boolean {
-    return this.code === "NETWORK" || this.code === "OUTCOME_UNKNOWN" || this.http >= 500 || this.code === "HTTP";
+    return this.code === "NETWORK" || this.http >= 500 || this.http === 408;
   }
 }
 

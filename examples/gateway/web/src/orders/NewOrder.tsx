@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useDeferredValue, useMemo, useState } from "react";
 
 import * as api from "../api/client";
+import type { Relationship } from "../api/types";
 import { useCaller, useTerritory } from "../session/territory";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
@@ -61,9 +62,9 @@ function usePatients() {
     queryFn: ({ pageParam }) =>
       api.relationships(caller, {
         limit: 500,
-        ...(pageParam && { after_patient_id: pageParam.patient_id, after_provider_id: pageParam.provider_id }),
+        after: pageParam,
       }),
-    initialPageParam: null as null | { patient_id: string; provider_id: string },
+    initialPageParam: null as Relationship | null,
     getNextPageParam: (page) => page.next,
   });
   const patients = useMemo(() => {

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 
 import { ApiError, describe } from "../api/errors";
 import type { OrderStatus, StatusChange, Transition } from "../api/types";
@@ -23,6 +23,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   const change = useChangeStatus();
   const mayDelete = useMay("order.delete");
   const { notify } = useNotices();
+  const place = useRef<HTMLDivElement>(null);
   const [asking, setAsking] = useState<OrderStatus | "delete" | null>(null);
 
   if (order.deleted) return <span className="quiet">None</span>;
@@ -57,6 +58,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
 
   const dialog = {
     order,
+    returnTo: place,
     onClose: () => setAsking(null),
     // A form stays open while its contents may still be of use; a conflict makes them pointless.
     onSend: async (request: StatusChange) => {
@@ -73,7 +75,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   };
 
   return (
-    <div className="actions">
+    <div className="actions" ref={place} tabIndex={-1}>
       {open.map((step) => (
         <button
           key={step.status}
@@ -100,7 +102,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
       {open.length === 0 && refused.length === 0 && <span className="quiet">No further steps</span>}
       {asking === "verified" && <VerifyDialog {...dialog} />}
       {(asking === "rejected" || asking === "cancelled") && <ReasonDialog {...dialog} status={asking} />}
-      {asking === "delete" && <DeleteDialog order={order} onClose={() => setAsking(null)} />}
+      {asking === "delete" && <DeleteDialog order={order} returnTo={place} onClose={() => setAsking(null)} />}
     </div>
   );
 }
@@ -112,7 +114,7 @@ function Refused({ refused }: { refused: Transition[] }) {
     <p key={why} className="refused">
       <Icon name="lock" />
       <span>
-        <b>{some.map((step) => actionLabel(step.status)).join(", ")}</b> {why}
+        <b>{some.map((step) => actionLabel(step.status)).join(", ")}:</b> {why}
       </span>
     </p>
   ));

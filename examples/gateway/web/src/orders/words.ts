@@ -1,4 +1,4 @@
-import type { InsuranceStatus, OrderStatus, PhiField, Transition, Why } from "../api/types";
+import type { InsuranceStatus, OrderStatus, PhiField, Transition } from "../api/types";
 
 // The wire's words as people say them.
 
@@ -41,19 +41,19 @@ const FIELD: Record<PhiField, string> = {
 export const fieldLabel = (field: PhiField): string => FIELD[field] ?? field;
 
 /** Why a step is not offered; null for steps that simply are not the next one. */
-export function whyNot(why: Why | undefined): string | null {
+export function whyNot(why: string | undefined): string | null {
   switch (why) {
     case "permission":
-      return "Your role may not do this";
+      return "not a step of your role";
     case "own_order":
-      return "You created this order: somebody else must verify it";
+      return "you created this order; somebody else must verify it";
     case "verification_expired":
-      return "The verification has expired";
+      return "the verification has expired";
     case undefined:
     case "state":
       return null;
     default:
-      return "Something is missing for this step";
+      return "something is missing for this step";
   }
 }
 
