@@ -8,6 +8,7 @@
 
 mod faces;
 mod files;
+mod gateway;
 mod house;
 mod install;
 mod layers;
@@ -47,8 +48,12 @@ cargo xtask faces     builds the faces of other languages into target/faces, aft
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.
-cargo xtask demo      builds the quickstart example and runs it on the real orders in
-                      examples/data/orders.ndjson; arguments after `demo` replace that file.
+cargo xtask demo      builds the reference gateway and its page and starts them on a database with real orders, in a
+                      temporary folder; prints a sign-in token for each role and the address to open. Ctrl-C ends
+                      it and leaves nothing behind. `--folder DIR` keeps the data; `--postgres URL` uses a
+                      PostgreSQL database (with `--owner URL --role NAME` the first time), also from several
+                      gateways at once; more with `cargo xtask demo --help`.
+cargo xtask gateway   runs the suites of gateway and page alone, those that `cargo test` does not run.
 cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
                       the source alone: file length, no unsafe code, no path of somebody's machine.
 cargo xtask help      this text.
@@ -70,7 +75,8 @@ fn main() -> ExitCode {
         ["install", options @ ..] => {
             done(install::read(options).and_then(|target| install::install(&project, &target)))
         }
-        ["demo", passed_on @ ..] => done(steps::demo(&project, passed_on)),
+        ["demo", passed_on @ ..] => done(gateway::demo(&project, passed_on)),
+        ["gateway"] => run::all(&project, steps::GATEWAY_ALONE),
         ["layers"] => done(steps::source_rules(&project)),
         [] | ["help" | "-h" | "--help"] => {
             print!("{HELP}");

@@ -53,7 +53,8 @@ const NEEDS: &[Need] = &[
     },
     Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
     Need { what: "Node 20 or newer, for the face of that language", package: "nodejs", there: has_node },
-    Need { what: "npm, for the face of Node", package: "npm", there: || on_path("npm") },
+    Need { what: "npm, for the face of Node and the page", package: "npm", there: || on_path("npm") },
+    Need { what: "Chromium, for the suites of the page", package: "chromium", there: || on_path("chromium") },
 ];
 
 /// Where Debian keeps one folder of programs a major version of PostgreSQL.
@@ -76,9 +77,17 @@ pub(crate) fn complete(project: &Project) -> Result<(), String> {
             return Err(format!("{component} is missing; `rustup component add {component}` brings it"));
         }
     }
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.there)()).collect();
+    let all: Vec<_> = NEEDS.iter().map(|need| need.package).collect();
+    bring(&all)?;
+    println!("nothing is missing");
+    Ok(())
+}
+
+/// Says which of these packages are missing and installs them.
+pub(crate) fn bring(packages: &[&str]) -> Result<(), String> {
+    let wanted = NEEDS.iter().filter(|need| packages.contains(&need.package));
+    let missing: Vec<&Need> = wanted.filter(|need| !(need.there)()).collect();
     if missing.is_empty() {
-        println!("nothing is missing");
         return Ok(());
     }
     for need in &missing {

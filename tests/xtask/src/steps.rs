@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::project::{Project, run};
 use crate::run::{Done, Step, counted};
 use crate::suites::ON_BOTH_ENGINES;
-use crate::{faces, files, house, layers, low_end, setup};
+use crate::{faces, files, gateway, house, layers, low_end, setup};
 
 /// Before each push.
 pub(crate) const CHECK: &[Step] = &[FORMAT, CLIPPY, LAYERS, DOCS, FAST_TESTS];
@@ -21,6 +21,7 @@ pub(crate) const TEST: &[Step] = &[
     FACES,
     ALL_TESTS,
     FACE_SUITES,
+    GATEWAY,
     ON_POSTGRES,
     QUICKSTART,
     NO_DEFAULT_FEATURES,
@@ -29,6 +30,9 @@ pub(crate) const TEST: &[Step] = &[
 
 /// The faces alone.
 pub(crate) const FACES_ALONE: &[Step] = &[FACES, FACE_SUITES];
+
+/// The gateway and its page alone.
+pub(crate) const GATEWAY_ALONE: &[Step] = &[GATEWAY];
 
 const SETUP: Step = Step { name: "machine", work: |project, _| setup::complete(project).map(ok) };
 const FORMAT: Step = Step { name: "format", work: |project, _| cargo(project, &["fmt", "--all", "--check"]) };
@@ -51,6 +55,7 @@ const DOCS: Step = Step {
 const FACES: Step =
     Step { name: "faces", work: |project, _| faces::build(project, faces::Profile::Dev).map(ok) };
 const FACE_SUITES: Step = Step { name: "suites of the faces", work: faces::test };
+const GATEWAY: Step = Step { name: "gateway and page", work: gateway::test };
 const FAST_TESTS: Step = Step {
     name: "fast tests",
     work: |project, tally| {
@@ -90,23 +95,6 @@ const NO_DEFAULT_FEATURES: Step = Step {
     work: |project, _| cargo(project, &["check", "--package", "medorder", "--no-default-features"]),
 };
 const LOW_END: Step = Step { name: "oldest rusqlite", work: |project, _| low_end::compile(project).map(ok) };
-
-/// The real orders that the demo loads.
-const ORDERS: &str = "examples/data/orders.ndjson";
-
-/// Runs the quickstart on the real orders, or with the arguments given.
-pub(crate) fn demo(project: &Project, arguments: &[&str]) -> Result<(), String> {
-    if !has_quickstart(project)? {
-        return Err("there is no example `quickstart` yet".to_owned());
-    }
-    let mut command = project.cargo(&["run", "--quiet", "--example", "quickstart", "--"]);
-    if !arguments.is_empty() {
-        command.args(arguments);
-    } else if project.root.join(ORDERS).is_file() {
-        command.arg(ORDERS);
-    }
-    run(&mut command)
-}
 
 /// The rules that are checked in the source alone; names every fault.
 pub(crate) fn source_rules(project: &Project) -> Result<(), String> {

@@ -1,0 +1,256 @@
+//! Who calls, where, and under which conditions: everything a request says beside its body.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use medorder::{Actor, Error, OrderId, Result, Rule, Session, TerritoryId};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::answer::{Problem, both};
+use crate::app::App;
+
+const TERRITORY: HeaderName = HeaderName::from_static("territory-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// The longest body of a request about one order: 64 KiB of notes, each character escaped, and the rest.
+pub(crate) const ONE: usize = 1 << 20;
+/// The longest body of a batch.
+pub(crate) const MANY: usize = 32 << 20;
+
+/// The id of a request, in each log line, audit entry and answer.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Where the connection comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The authenticated caller of one request.
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    headers: HeaderMap,
+}
+
+impl Caller {
+    /// The session in the territory that the header `Territory-Id` names.
+    pub(crate) fn session(&self, app: &App) -> Result<Session> {
+        Ok(app.service.session(self.actor.clone(), self.territory()?))
+    }
+
+    fn territory(&self) -> Result<TerritoryId> {
+        let text = text(&self.headers, &TERRITORY, "Territory-Id")?;
+        let text = text.ok_or_else(|| Error::fault("Territory-Id", Rule::Required))?;
+        text.parse().map_err(|_| Error::fault("Territory-Id", Rule::Format))
+    }
+
+    /// The key and the version that the headers `Idempotency-Key` and `If-Match` say; what the body says otherwise is
+    /// a fault.
+    pub(crate) fn conditions(&self, body: &[u8]) -> Result<Conditions> {
+        // The wire has judged the body before; here only what it says of these two is looked at.
+        let body: Conditions = serde_json::from_slice(body).unwrap_or_default();
+        let key = text(&self.headers, &IDEMPOTENCY_KEY, "Idempotency-Key")
+            .and_then(|header| one_of(header.map(str::to_owned), body.idempotency_key, "Idempotency-Key"));
+        let version =
+            self.matched_version().and_then(|header| one_of(header, body.expected_version, "If-Match"));
+        both(key, version)
+            .map(|(idempotency_key, expected_version)| Conditions { idempotency_key, expected_version })
+    }
+
+    fn matched_version(&self) -> Result<Option<u64>> {
+        let Some(tag) = text(&self.headers, &header::IF_MATCH, "If-Match")?.filter(|tag| *tag != "*") else {
+            return Ok(None);
+        };
+        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let version = version.and_then(|version| version.parse().ok());
+        version.map(Some).ok_or_else(|| Error::fault("If-Match", Rule::Format))
+    }
+}
+
+/// What a change must find, and the number it is remembered by.
+#[derive(Default, Deserialize)]
+pub(crate) struct Conditions {
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) expected_version: Option<u64>,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> std::result::Result<Self, Problem> {
+        let token = bearer(&parts.headers)
+            .ok_or_else(|| Problem::unauthenticated("the request has no bearer token"))?;
+        let actor = authenticate(app, parts, token).await?;
+        Ok(Self { actor, headers: parts.headers.clone() })
+    }
+}
+
+/// Who the bearer of `token` is, if they have not asked too much lately.
+pub(crate) async fn authenticate(
+    app: &App,
+    parts: &Parts,
+    token: &str,
+) -> std::result::Result<Actor, Problem> {
+    let address = address(app, parts);
+    let actor = match app.identity.actor(token).await {
+        Ok(actor) => actor,
+        Err(error) => {
+            app.limits.failed(address)?;
+            return Err(error.into());
+        }
+    };
+    app.limits.called(actor.user_id().as_str())?;
+    let id = parts.extensions.get::<RequestId>().and_then(|id| id.0.parse().ok());
+    let actor = id.map_or(actor.clone(), |id| actor.request_id(id));
+    let source = address.map(|address| address.to_string()).unwrap_or_default();
+    Ok(match source.parse() {
+        Ok(source) => actor.source(source),
+        Err(_) => actor,
+    })
+}
+
+/// The one bearer token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// The address of the client; behind a proxy that is trusted, the one the proxy saw.
+fn address(app: &App, parts: &Parts) -> Option<IpAddr> {
+    let forwarded = || {
+        let header = parts.headers.get_all("x-forwarded-for").iter().next_back()?;
+        header.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    };
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    if app.trust_proxy { forwarded().or(peer) } else { peer }
+}
+
+/// The body of a request, at most `LIMIT` bytes of `application/json`, wiped when dropped.
+pub(crate) struct Json<const LIMIT: usize>(Zeroizing<Vec<u8>>);
+
+impl<const LIMIT: usize> std::ops::Deref for Json<LIMIT> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<const LIMIT: usize> FromRequest<App> for Json<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> std::result::Result<Self, Problem> {
+        let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = media.map(|value| value.split(';').next().unwrap_or_default().trim());
+        match media {
+            Some(media) if media.eq_ignore_ascii_case("application/json") => {}
+            Some(_) => return Err(unsupported(Rule::OneOf)),
+            None => return Err(unsupported(Rule::Required)),
+        }
+        let read = tokio::time::timeout(BODY_TIME, read(request.into_body(), LIMIT)).await;
+        read.unwrap_or_else(|_| Err(Problem::http(StatusCode::REQUEST_TIMEOUT, "", Rule::Required))).map(Self)
+    }
+}
+
+fn unsupported(rule: Rule) -> Problem {
+    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type", rule)
+}
+
+async fn read(body: Body, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Problem> {
+    let mut body = Limited::new(body, limit);
+    // As large as it may get, so that no copy stays behind when it grows; a batch grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(ONE)));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "", Rule::TooLong)
+            } else {
+                Problem::http(StatusCode::BAD_REQUEST, "", Rule::Format)
+            }
+        })?;
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// The order that the path names, as text.
+pub(crate) struct InPath(pub(crate) String);
+
+impl InPath {
+    pub(crate) fn id(&self) -> Result<OrderId> {
+        self.0.parse()
+    }
+}
+
+impl FromRequestParts<App> for InPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> std::result::Result<Self, Problem> {
+        // Only bytes that are no UTF-8 are refused.
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        path.map(|path| Self(path.0)).map_err(|_| Error::fault("order_id", Rule::Utf8).into())
+    }
+}
+
+/// The text of a header that may stand once.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName, shown: &str) -> Result<Option<&'h str>> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::fault(shown, Rule::Duplicate));
+    }
+    std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| Error::fault(shown, Rule::Utf8))
+}
+
+fn one_of<T: PartialEq>(header: Option<T>, body: Option<T>, shown: &str) -> Result<Option<T>> {
+    match (header, body) {
+        (Some(header), Some(body)) if header != body => Err(Error::fault(shown, Rule::NotAllowed)),
+        (header, body) => Ok(header.or(body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_stands_once_and_alone() {
+        assert_eq!(bearer(&headers(&[("authorization", "bearer abc")])), Some("abc"));
+        assert_eq!(bearer(&headers(&[("authorization", "Basic abc")])), None);
+        assert_eq!(bearer(&headers(&[("authorization", "Bearer")])), None);
+        assert_eq!(bearer(&headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")])), None);
+    }
+
+    #[test]
+    fn header_and_body_may_say_the_same() {
+        assert_eq!(one_of(Some(1), Some(1), "x").unwrap(), Some(1));
+        assert_eq!(one_of(None, Some(2), "x").unwrap(), Some(2));
+        assert_eq!(one_of(Some(1), Some(2), "If-Match").unwrap_err().faults()[0].rule, Rule::NotAllowed);
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_a_fault() {
+        let twice = headers(&[("territory-id", "a"), ("territory-id", "b")]);
+        let error = text(&twice, &TERRITORY, "Territory-Id").unwrap_err();
+        assert_eq!(error.faults()[0].to_string(), "Territory-Id duplicate");
+    }
+}
