@@ -3,6 +3,7 @@ import { useDeferredValue, useMemo, useState } from "react";
 
 import * as api from "../api/client";
 import type { Relationship } from "../api/types";
+import { groupBy } from "../group";
 import { useCaller, useTerritory } from "../session/territory";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
@@ -69,7 +70,7 @@ function usePatients() {
   });
   const patients = useMemo(() => {
     const all = query.data?.pages.flatMap((page) => page.relationships) ?? [];
-    return [...Map.groupBy(all, (pair) => pair.patient_id)].map(([patient_id, pairs]) => ({
+    return [...groupBy(all, (pair) => pair.patient_id)].map(([patient_id, pairs]) => ({
       patient_id,
       providers: pairs.map((pair) => pair.provider_id),
     }));

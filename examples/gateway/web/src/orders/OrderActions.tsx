@@ -3,6 +3,7 @@ import { useRef, useState } from "react";
 import { ApiError, describe } from "../api/errors";
 import type { OrderStatus, StatusChange, Transition } from "../api/types";
 import type { CachedOrder } from "../live/book";
+import { groupBy } from "../group";
 import { useMay } from "../session/session";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
@@ -11,7 +12,7 @@ import { DeleteDialog } from "./DeleteDialog";
 import { ReasonDialog } from "./ReasonDialog";
 import { VerifyDialog } from "./VerifyDialog";
 import { useChangeStatus, usePendingStatus, useTransitions } from "./queries";
-import { actionLabel, statusLabel, steps, whyNot } from "./words";
+import { actionLabel, statusLabel, stepName, steps, whyNot } from "./words";
 
 /** Keys of steps without a form: the same step of the same version is the same request, however often pressed. */
 const visit = crypto.randomUUID();
@@ -109,12 +110,12 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
 
 /** Steps that share a reason share a line. */
 function Refused({ refused }: { refused: Transition[] }) {
-  const lines = Map.groupBy(refused, (step) => whyNot(step.why) ?? "");
+  const lines = groupBy(refused, (step) => whyNot(step.why) ?? "");
   return [...lines].map(([why, some]) => (
     <p key={why} className="refused">
       <Icon name="lock" />
       <span>
-        <b>{some.map((step) => actionLabel(step.status)).join(", ")}:</b> {why}
+        <b>{some.map((step) => stepName(step.status)).join(", ")}:</b> {why}
       </span>
     </p>
   ));

@@ -240,9 +240,6 @@ export function OrderForm({ patient, territory, onSubmit }: OrderFormProps) {
         <button type="submit" className="button button-main" aria-disabled={isSubmitting}>
           {isSubmitting ? "Placing order…" : "Place order"}
         </button>
-        <a className="button" href="#/orders">
-          Back to orders
-        </a>
       </footer>
     </form>
   );

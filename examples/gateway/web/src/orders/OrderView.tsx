@@ -186,7 +186,7 @@ function VerificationText({ order }: { order: CachedOrder }) {
     <>
       {insuranceLabel(verification.status)}
       <span className="quiet">
-        By {verification.verified_by}, {verification.verification_method}, {verification.verified_at && <Time at={verification.verified_at} />}
+        By {verification.verified_by}, {verification.verification_method}, {verification.verified_at && <Time at={verification.verified_at} exact />}
         {verification.authorization_number ? `. Authorization ${verification.authorization_number}` : ""}
       </span>
       {verification.valid_until && (

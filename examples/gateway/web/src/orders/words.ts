@@ -21,6 +21,8 @@ const ACTION: Record<OrderStatus, string> = {
   cancelled: "Cancel order",
 };
 export const actionLabel = (status: OrderStatus): string => ACTION[status] ?? status;
+/** A step in a list of steps, where no button could be taken for a way out of a dialog. */
+export const stepName = (status: OrderStatus): string => (status === "cancelled" ? "Cancel" : actionLabel(status));
 
 const INSURANCE: Record<InsuranceStatus, string> = {
   confirmed: "Confirmed",
