@@ -39,7 +39,7 @@ export function DeleteDialog({ order, returnTo, onClose }: {
   });
 
   return (
-    <Dialog title={`Delete order ${shortId(order.id)}`} onClose={() => onClose(false)} returnTo={returnTo}>
+    <Dialog title={<>Delete order <span className="id">{shortId(order.id)}</span></>} onClose={() => onClose(false)} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <p>
           The keys of its clinical contents are destroyed. <strong>Nobody can bring them back.</strong> The audit of the

@@ -45,6 +45,8 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   async function send(request: StatusChange) {
     const done = await change.mutateAsync({ order, change: request });
     notify("good", `Order ${shortId(order.id)} is now ${statusLabel(done.status).toLowerCase()}.`);
+    // The button that was pressed is about to go; the keyboard stays at the order's steps.
+    setTimeout(() => place.current?.focus({ preventScroll: true }));
   }
 
   function press(step: Transition) {

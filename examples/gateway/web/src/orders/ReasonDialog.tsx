@@ -37,7 +37,7 @@ export function ReasonDialog({ order, status, returnTo, onClose, onSend }: Reaso
   );
 
   return (
-    <Dialog title={`${verb} order ${shortId(order.id)}`} onClose={onClose} returnTo={returnTo}>
+    <Dialog title={<>{verb} order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <Field label="Reason" error={errors.reason?.message} hint={NOT_PHI}>
           {(input) => (

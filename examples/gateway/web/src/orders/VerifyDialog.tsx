@@ -54,7 +54,7 @@ export function VerifyDialog({ order, returnTo, onClose, onSend }: StepDialogPro
   });
 
   return (
-    <Dialog title={`Verify order ${shortId(order.id)}`} onClose={onClose} returnTo={returnTo}>
+    <Dialog title={<>Verify order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <Field label="Verified by" error={errors.verified_by?.message}>
           {(input) => <input {...input} {...register("verified_by")} type="text" autoComplete="off" />}

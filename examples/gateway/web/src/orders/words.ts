@@ -46,7 +46,7 @@ export const fieldLabel = (field: PhiField): string => FIELD[field] ?? field;
 export function whyNot(why: string | undefined): string | null {
   switch (why) {
     case "permission":
-      return "not a step of your role";
+      return "for another role";
     case "own_order":
       return "you created this order; somebody else must verify it";
     case "verification_expired":

@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, type ReactNode, type RefObject } from "react"
 import { Icon } from "./icons";
 
 interface DialogProps {
-  title: string;
+  title: ReactNode;
   /** Absent: the dialog can only be left by doing what it asks. */
   onClose?: () => void;
   /** Where the focus goes if what opened the dialog is gone by then. */
