@@ -28,14 +28,14 @@ let calls: Call[];
 
 function answer(call: Call) {
   const { token: _token, generation: _generation, ...info } = session;
-  const role = call.headers.get("Authorization")?.replace("Bearer token-", "") ?? "";
+  const other = call.headers.get("Authorization")?.includes("other") ?? false;
   switch (`${call.method} ${call.path}`) {
     case "GET /demo":
-      return { data: { territories: [TERRITORY], roles: [{ role: "fulfiller", user_id: "u-1", describes: "" }] } };
+      return { data: { territories: [TERRITORY], roles: ["fulfiller", "other"].map((role, at) => ({ role, user_id: `u-${at + 1}`, describes: "" })) } };
     case "POST /demo/sign-in":
-      return { data: { token: `token-${calls.length}` } };
+      return { data: { token: `token-${(call.body as { role: string }).role}-${calls.length}` } };
     case "GET /api/v1/session":
-      return role === "bad" ? { code: "UNAUTHENTICATED", http: 401 } : { data: info };
+      return { data: other ? { ...info, user_id: "u-2" } : info };
     case "GET /api/v1/orders":
       return { data: { orders: pages, next_cursor: null, feed_cursor: "f1" } };
     case "GET /api/v1/orders/transitions":
@@ -133,6 +133,18 @@ it("asks to sign in again over the page, and keeps what was typed", async () => 
   // The feed comes back with the new token, where it was.
   expect(feed().protocols[1]).not.toBe(old.protocols[1]);
   expect(new URL(feed().url).searchParams.get("since")).toBe("f1");
+});
+
+it("starts afresh for somebody else, who must not see what the one before saw", async () => {
+  await signedIn();
+  await waitFor(() => expect(feed()).toBeTruthy());
+  pages = [anOrder(7, { service_type: "CT chest" })];
+  act(() => feed().onclose?.({ code: 4401 }));
+  const dialog = await screen.findByRole("dialog", { name: "Your session has ended" });
+  fireEvent.click(within(dialog).getByRole("button", { name: /other/ }));
+  expect(await screen.findByText("CT chest")).toBeTruthy();
+  expect(screen.queryByText("MRI brain")).toBeNull();
+  expect(feed().protocols[1]).toContain("bearer.token-other");
 });
 
 it("leaves no token and no patient in addresses, titles or storage", async () => {
