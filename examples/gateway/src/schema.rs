@@ -334,7 +334,7 @@ pub(crate) struct Relationship {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RelationshipPage {
     relationships: Vec<Relationship>,
-    /// The last pair, to be given as `after_patient_id` and `after_provider_id`; null on the last page.
+    /// The last pair, to be given as `after.patient_id` and `after.provider_id`; null on the last page.
     #[schema(required)]
     next: Option<Relationship>,
 }
