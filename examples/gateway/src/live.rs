@@ -30,6 +30,9 @@ const PROTOCOL: &str = "medorder.v1";
 /// Nothing is expected from a client but pings and a close.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// How long a client has to answer a close.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// The close codes; 4xxx are private use (RFC 6455 section 7.4.2).
 mod close {
     pub(super) const GOING_AWAY: u16 = 1001;
@@ -182,13 +185,12 @@ impl Connection {
         };
         if code != 0 {
             let frame = CloseFrame { code, reason: reason.into() };
-            let told = async {
-                socket.send(Message::Close(Some(frame))).await.ok()?;
-                // The client answers a close with its own; until then its side may still be reading.
-                while let Some(Ok(_)) = socket.recv().await {}
-                Some(())
-            };
-            let _ = tokio::time::timeout(patience, told).await;
+            let told = socket.send(Message::Close(Some(frame)));
+            if let Ok(Ok(())) = tokio::time::timeout(patience, told).await {
+                // The client answers a close with its own; a socket let go before could take the reason with it.
+                let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+                let _ = tokio::time::timeout(ANSWER, answered).await;
+            }
         }
         metrics::gauge!("medorder_gateway_live_connections").decrement(1);
         metrics::counter!("medorder_gateway_live_ended", "reason" => if code == 0 { "gone" } else { reason })

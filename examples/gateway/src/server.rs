@@ -34,6 +34,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// The longest head of a request, and how many headers it may have.
 const HEAD_BYTES: usize = 32 * 1024;
 const HEAD_LINES: usize = 64;
+/// What the system holds for a client that does not read: enough for speed, and little enough that a client which is
+/// too slow is noticed soon and a thousand of them cost little.
+const SEND_BUFFER: usize = 256 * 1024;
 /// How long the gateway waits for what is under way when it goes away.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
@@ -87,6 +90,7 @@ pub(crate) async fn serve(
         };
         let Some((stream, address, place)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         let router = router.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let mut request = request.map(Body::new);
