@@ -97,14 +97,13 @@ impl SignIn {
             }
             .to_owned(),
             exp: exp.unsigned_abs(),
-            aud: AUDIENCE.to_owned(),
+            aud: identity::AUDIENCE.to_owned(),
         };
-        Ok((identity::sign(&self.secret, &claims), Timestamp::from_micros(exp * 1_000_000)))
+        let token = identity::sign(&self.secret, &claims)
+            .map_err(|message| Error::new(ErrorCode::Internal, message))?;
+        Ok((token, Timestamp::from_micros(exp * 1_000_000)))
     }
 }
-
-/// For whom the demo's tokens are.
-pub const AUDIENCE: &str = "medorder";
 
 pub(crate) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/demo", get(people)).route("/demo/sign-in", post(sign_in))

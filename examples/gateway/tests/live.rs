@@ -158,8 +158,7 @@ async fn a_connection_is_refused_with_the_right_code() {
     let gateway = Running::start(Settings::default()).await;
     let good = support::token(&["requester"]);
     let auditor = support::token(&["auditor"]);
-    let late =
-        medorder_gateway::identity::sign(support::SECRET, &claims(&["requester"], json!(["north"]), -600));
+    let late = support::sign(&claims(&["requester"], json!(["north"]), -600));
     let nobody = "/orders/0198f3c2-0000-7000-8000-000000000001?territory=north";
     let in_url = format!("/orders?territory=north&token={good}");
     let cases = [
@@ -184,8 +183,7 @@ async fn a_connection_is_refused_with_the_right_code() {
 #[tokio::test]
 async fn a_session_ends_when_its_token_does() {
     let gateway = Running::start(Settings::default()).await;
-    let short =
-        medorder_gateway::identity::sign(support::SECRET, &claims(&["requester"], json!(["north"]), 2));
+    let short = support::sign(&claims(&["requester"], json!(["north"]), 2));
     let mut watcher = connect(&gateway, "/orders?territory=north", &short).await.expect("a connection");
     event(&mut watcher).await;
     let end = closed(&mut watcher).await;

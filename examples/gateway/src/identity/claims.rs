@@ -1,41 +1,33 @@
 //! The claims of a token, and the actor they make.
 
 use medorder::{Actor, Timestamp, wire};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 
 /// What a token for the demo or a test says.
-#[derive(Clone, Debug)]
-pub(crate) struct Claims {
+#[derive(Clone, Debug, Serialize)]
+pub struct Claims {
     /// The user id.
-    pub(crate) sub: String,
+    pub sub: String,
     /// The names of the roles.
-    pub(crate) roles: Vec<String>,
-    /// The territories; `None` is every one.
-    pub(crate) territories: Option<Vec<String>>,
+    pub roles: Vec<String>,
+    /// A list of territories, or `"*"` for every one.
+    pub territories: Value,
     /// What the access is for.
-    pub(crate) purpose: String,
+    pub purpose: String,
     /// When the token ends, in seconds since 1970.
-    pub(crate) exp: i64,
+    pub exp: u64,
+    /// For whom the token is.
+    pub aud: String,
 }
 
 impl Claims {
-    /// The claims as they are signed.
-    pub(super) fn payload(&self, audience: &str, issuer: Option<&str>) -> Result<Value, String> {
-        let territories = self.territories.as_ref().map_or_else(|| json!("*"), |names| json!(names));
-        let who = who(&json!(self.sub), &json!(self.roles), &territories, &json!(self.purpose));
-        // A wrong role is told here, where it was typed, and not when the token is used.
-        let _ = wire::actor(who.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        let mut payload = json!({
-            "sub": self.sub, "roles": self.roles, "territories": territories, "purpose": self.purpose,
-            "exp": self.exp, "aud": audience,
-        });
-        if let Some(issuer) = issuer {
-            payload["iss"] = json!(issuer);
-        }
-        Ok(payload)
+    /// Tells a wrong role where it was typed, and not when the token is used.
+    pub(super) fn check(&self) -> medorder::Result<()> {
+        let who = who(&json!(self.sub), &json!(self.roles), &self.territories, &json!(self.purpose));
+        wire::actor(who.to_string().as_bytes()).map(|_| ())
     }
 }
 

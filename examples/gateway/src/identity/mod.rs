@@ -26,7 +26,7 @@ use medorder::Actor;
 use medorder::env::{Clock, SystemClock};
 use zeroize::Zeroizing;
 
-pub(crate) use self::claims::Claims;
+pub use self::claims::Claims;
 use self::claims::{Expected, Payload, SECOND};
 use self::fetch::Source;
 use self::jwks::Key;
@@ -34,7 +34,8 @@ use self::refusal::Refusal;
 use self::set::KeySet;
 
 /// Where the keys come from.
-pub(crate) enum Keys {
+#[non_exhaustive]
+pub enum Keys {
     /// A secret that the issuer shares, at least 32 bytes. For development: who can check a token can make one.
     Secret(Zeroizing<Vec<u8>>),
     /// A file with a JWK set, read anew as a URL is.
@@ -45,14 +46,14 @@ pub(crate) enum Keys {
 
 /// What a token must say beside who it is for.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// The issuer, compared byte by byte; `None` takes any the keys speak for.
-    pub(crate) issuer: Option<String>,
+    pub issuer: Option<String>,
     /// The audience. `None` is `medorder` with a secret, and refused with a key set: an identity provider signs
     /// tokens for others too.
-    pub(crate) audience: Option<String>,
+    pub audience: Option<String>,
     /// How many seconds the issuer's clock may differ from this one; at most 300.
-    pub(crate) leeway: u32,
+    pub leeway: u32,
 }
 
 impl Default for Rules {
@@ -62,10 +63,10 @@ impl Default for Rules {
 }
 
 /// The audience of a token under a shared secret, if no other is set.
-pub(crate) const AUDIENCE: &str = "medorder";
+pub const AUDIENCE: &str = "medorder";
 
 /// Tells who the bearer of a token is.
-pub(crate) struct Identity {
+pub struct Identity {
     trusted: Trusted,
     expected: Expected,
     clock: Arc<dyn Clock>,
@@ -77,7 +78,7 @@ impl Identity {
     /// # Errors
     /// What the operator must change, if the secret is short, the audience is missing, the set cannot be read,
     /// holds no key that is usable, or holds a secret that does not belong there.
-    pub(crate) async fn open(keys: Keys, rules: Rules) -> Result<Self, String> {
+    pub async fn open(keys: Keys, rules: Rules) -> Result<Self, String> {
         Self::with_clock(keys, rules, Arc::new(SystemClock)).await
     }
 
@@ -86,7 +87,7 @@ impl Identity {
     /// # Errors
     /// `UNAUTHENTICATED` for whatever is wrong with the token; the message names the class of the fault and
     /// quotes nothing. `KEY_UNAVAILABLE` if the key set has not been readable for a day.
-    pub(crate) async fn actor(&self, token: &str) -> medorder::Result<Actor> {
+    pub async fn actor(&self, token: &str) -> medorder::Result<Actor> {
         if token.len() > LONGEST {
             return Err(Refusal::Long.into());
         }
@@ -129,16 +130,11 @@ impl Identity {
 /// A token under a shared secret, for the demo and the tests.
 ///
 /// # Errors
-/// If the secret is short, or if the claims would be refused but for the time.
-pub(crate) fn sign(
-    secret: &[u8],
-    audience: &str,
-    issuer: Option<&str>,
-    claims: &Claims,
-) -> Result<String, String> {
+/// If the secret is short, or if the claims would be refused whatever the time and the audience.
+pub fn sign(secret: &[u8], claims: &Claims) -> Result<String, String> {
     long_enough(secret)?;
-    let payload = claims.payload(audience, issuer)?;
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &payload, &EncodingKey::from_secret(secret))
+    claims.check().map_err(|error| error.to_string())?;
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret))
         .map_err(|_| "the token cannot be signed".to_owned())
 }
 

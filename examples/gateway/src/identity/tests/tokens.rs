@@ -3,7 +3,7 @@
 use medorder::{Purpose, Timestamp};
 
 use super::*;
-use crate::identity::{Claims, sign};
+use crate::identity::{AUDIENCE, Claims, sign};
 
 #[tokio::test]
 async fn each_algorithm_names_its_actor() {
@@ -26,25 +26,23 @@ async fn each_algorithm_names_its_actor() {
 async fn a_token_that_is_signed_here_is_taken() {
     let identity =
         Identity::open(Keys::Secret(Zeroizing::new(SECRET.to_vec())), Rules::default()).await.unwrap();
-    let mut claims = Claims {
+    let claims = Claims {
         sub: "u-7".to_owned(),
         roles: vec!["verifier".to_owned()],
-        territories: Some(vec!["north-1".to_owned()]),
+        territories: json!(["north-1"]),
         purpose: "treatment".to_owned(),
         exp: 4_000_000_000,
+        aud: AUDIENCE.to_owned(),
     };
-    accepted(&identity, &sign(SECRET, "medorder", None, &claims).unwrap()).await;
-    accepted(&identity, &sign(SECRET, "medorder", Some(ISSUER), &claims).unwrap()).await;
-    refused(&identity, &sign(SECRET, "other", None, &claims).unwrap(), Refusal::Audience).await;
-    assert!(sign(&SECRET[..31], "medorder", None, &claims).is_err());
-
-    claims.territories = None;
-    let actor = identity.actor(&sign(SECRET, "medorder", None, &claims).unwrap()).await.unwrap();
-    assert!(actor.has_all_territories());
-    claims.exp = 1_000_000_000;
-    refused(&identity, &sign(SECRET, "medorder", None, &claims).unwrap(), Refusal::Expired).await;
-    claims.purpose = "curiosity".to_owned();
-    assert!(sign(SECRET, "medorder", None, &claims).is_err());
+    accepted(&identity, &sign(SECRET, &claims).unwrap()).await;
+    let all = Claims { territories: json!("*"), ..claims.clone() };
+    assert!(identity.actor(&sign(SECRET, &all).unwrap()).await.unwrap().has_all_territories());
+    let other = Claims { aud: "other".to_owned(), ..claims.clone() };
+    refused(&identity, &sign(SECRET, &other).unwrap(), Refusal::Audience).await;
+    let late = Claims { exp: 1_000_000_000, ..claims.clone() };
+    refused(&identity, &sign(SECRET, &late).unwrap(), Refusal::Expired).await;
+    assert!(sign(&SECRET[..31], &claims).is_err());
+    assert!(sign(SECRET, &Claims { purpose: "curiosity".to_owned(), ..claims }).is_err());
 }
 
 #[tokio::test]

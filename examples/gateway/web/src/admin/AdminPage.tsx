@@ -120,8 +120,8 @@ function CheckpointCard() {
               </strong>
             </p>
             {checkpoint.data.checkpoints.map((note, at) => (
-              <pre key={at} className="note" tabIndex={0} aria-label={`Note ${at + 1}`}>
-                {typeof note === "string" ? note : JSON.stringify(note, null, 2)}
+              <pre key={at} className="note">
+                {note}
               </pre>
             ))}
           </>
