@@ -72,7 +72,9 @@ impl Caller {
             return Ok(None);
         };
         let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        let version = version.and_then(|version| version.parse().ok());
+        // One way to write a version: a tag is compared byte by byte.
+        let version =
+            version.and_then(|text| text.parse().ok().filter(|number: &u64| number.to_string() == text));
         version.map(Some).ok_or_else(|| Error::fault("If-Match", Rule::Format))
     }
 }
