@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use medorder::{Actor, Error, OrderId, Result, Rule, Session, TerritoryId};
+use medorder::{Actor, Error, ErrorCode, OrderId, Result, Rule, Session, TerritoryId};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -107,7 +107,10 @@ pub(crate) async fn authenticate(
     let actor = match app.identity.actor(token).await {
         Ok(actor) => actor,
         Err(error) => {
-            app.limits.failed(address)?;
+            // That the key set cannot be read is not the caller's fault.
+            if error.code() == ErrorCode::Unauthenticated {
+                app.limits.failed(address)?;
+            }
             return Err(error.into());
         }
     };

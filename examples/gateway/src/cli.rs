@@ -74,7 +74,7 @@ struct Source {
     /// The key set of the identity provider: its https address, or a file. RS256, ES256 and EdDSA.
     #[arg(long, value_name = "URL|FILE")]
     jwks: Option<String>,
-    /// For development: a file with the secret of HS256 tokens, 32 bytes or more.
+    /// For development: a file with the secret of HS256 tokens, all its bytes (a line end too), 32 or more.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }

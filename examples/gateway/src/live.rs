@@ -244,7 +244,7 @@ impl Connection {
                     }
                     answered = false;
                     // A token may lose its key, or the caller's clock its patience, while nothing happens.
-                    if self.app.identity.actor(&self.token).await.is_err() {
+                    if self.is_over().await {
                         return End::Told(close::TOKEN, "UNAUTHENTICATED");
                     }
                     if let Some(end) = send(socket, Message::Ping(Default::default()), pace.slow).await {
@@ -255,11 +255,17 @@ impl Connection {
         }
     }
 
+    /// Whether the token is good no more. A key set that cannot be read says nothing of it.
+    async fn is_over(&self) -> bool {
+        let again = self.app.identity.actor(&self.token).await;
+        again.is_err_and(|error| error.code() == ErrorCode::Unauthenticated)
+    }
+
     /// Why the log gives nothing more to this client.
     async fn ended(&self, error: &Error) -> End {
         let code = error.code();
         let denied = code == ErrorCode::AccessDenied;
-        if denied && self.app.identity.actor(&self.token).await.is_err() {
+        if denied && self.is_over().await {
             return End::Told(close::TOKEN, "UNAUTHENTICATED");
         }
         let number = match code {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// Where a key set lies.
 #[derive(Clone)]
@@ -38,7 +39,8 @@ impl Source {
             }
             _ => return Err(WHICH.to_owned()),
         };
-        let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0);
+        let roots = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).tls_config(roots);
         let config = if here { config.proxy(None) } else { config.https_only(true) };
         Ok(Self::Url(url, config.build().new_agent()))
     }
