@@ -99,6 +99,13 @@ def filter_failure(context, failure, case, response):
     return not excused
 
 
+@schemathesis.check
+def audit_is_intact(ctx, response, case):
+    """Whatever was sent, the audit holds."""
+    if case.operation.label == "POST /api/v1/audit/verify" and response.status_code == 200:
+        assert response.json()["data"]["verdict"] == "intact"
+
+
 # For each call of the document: answers, those of them that are a success, denials, and failures.
 COUNTS = collections.defaultdict(collections.Counter)
 

@@ -1,5 +1,7 @@
 //! The reference gateway and its page: the demo, and the suites that need both.
 
+mod api;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,9 +37,16 @@ pub(crate) fn build(project: &Project) -> Result<(), String> {
     run(&mut npm(project, &["run", "--silent", "build"]))
 }
 
+/// Fuzzes the API of the gateway as it is built.
+pub(crate) fn test_api(project: &Project, tally: &mut Tally) -> Result<Done, String> {
+    run(&mut project.cargo(&["build", "--package", "medorder-gateway"]))?;
+    api::test(project, tally).map(|()| Done::Ok)
+}
+
 /// Runs the suites of the page, and those that drive gateway and page from outside.
 pub(crate) fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
     build(project)?;
+    api::test(project, tally)?;
     counted(&mut npm(project, &["run", "--silent", "test"]), tally)?;
     let mut windows = npm(project, &["run", "--silent", "e2e"]);
     counted(windows.env("MEDORDER_GATEWAY", program(project)), tally)
