@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use medorder::access::role;
 use medorder::env::{Clock, SystemClock};
@@ -109,8 +111,8 @@ pub(crate) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/demo", get(people)).route("/demo/sign-in", post(sign_in))
 }
 
-async fn people(State(app): State<App>) -> Handled {
-    let demo = app.demo.as_ref().ok_or_else(no_demo)?;
+async fn people(State(app): State<App>, headers: HeaderMap) -> Handled {
+    let demo = demo(&app, &headers)?;
     let people = PEOPLE
         .iter()
         .map(|person| json!({"role": person.role, "user_id": person.user_id, "describes": person.describes}));
@@ -119,13 +121,13 @@ async fn people(State(app): State<App>) -> Handled {
     Ok(Answer::data(&wire::plain_json(&about)))
 }
 
-async fn sign_in(State(app): State<App>, body: Json<ONE>) -> Handled {
+async fn sign_in(State(app): State<App>, headers: HeaderMap, body: Json<ONE>) -> Handled {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wanted {
         role: String,
     }
-    let demo = app.demo.as_ref().ok_or_else(no_demo)?;
+    let demo = demo(&app, &headers)?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|_| Error::fault("", Rule::Format))?;
     let person = PEOPLE.iter().find(|person| person.role == wanted.role);
     let person = person.ok_or_else(|| Error::fault("role", Rule::OneOf))?;
@@ -136,8 +138,16 @@ async fn sign_in(State(app): State<App>, body: Json<ONE>) -> Handled {
     Ok(Answer::data(&wire::plain_json(&signed)))
 }
 
-fn no_demo() -> Problem {
-    Problem::http(axum::http::StatusCode::NOT_FOUND, "", Rule::Unknown)
+/// The demo's sign-in, for a request that names this machine: a page from anywhere can have its own name lead here,
+/// and the browser would then take the demo for that page's server.
+fn demo<'a>(app: &'a App, headers: &HeaderMap) -> std::result::Result<&'a SignIn, Problem> {
+    let demo = app.demo.as_ref().ok_or_else(|| Problem::http(StatusCode::NOT_FOUND, "", Rule::Unknown))?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    if host.is_some_and(|host| identity::is_loopback(host.host())) {
+        Ok(demo)
+    } else {
+        Err(Problem::http(StatusCode::MISDIRECTED_REQUEST, "Host", Rule::OneOf))
+    }
 }
 
 /// What [`fill`] put into the database.

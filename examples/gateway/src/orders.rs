@@ -38,8 +38,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn create(State(app): State<App>, caller: Caller, body: Json<ONE>) -> Handled {
-    let (session, mut request) = both(caller.session(&app), wire::create_order(&body))?;
-    if let Some(key) = caller.conditions(&body)?.idempotency_key {
+    let judged = both(caller.session(&app), wire::create_order(&body));
+    let ((session, mut request), conditions) = both(judged, caller.conditions(&body))?;
+    if let Some(key) = conditions.idempotency_key {
         request = request.idempotency_key(key);
     }
     let order = session.create_order(request).await?;
@@ -105,8 +106,8 @@ async fn one(State(app): State<App>, caller: Caller, id: InPath, RawQuery(query)
     )
 )]
 async fn change(State(app): State<App>, caller: Caller, id: InPath, body: Json<ONE>) -> Handled {
-    let ((session, id), mut change) = both(both(caller.session(&app), id.id()), wire::status_change(&body))?;
-    let conditions = caller.conditions(&body)?;
+    let judged = both(both(caller.session(&app), id.id()), wire::status_change(&body));
+    let (((session, id), mut change), conditions) = both(judged, caller.conditions(&body))?;
     if let Some(key) = conditions.idempotency_key {
         change = change.idempotency_key(key);
     }
@@ -129,8 +130,9 @@ async fn change(State(app): State<App>, caller: Caller, id: InPath, body: Json<O
     )
 )]
 async fn delete(State(app): State<App>, caller: Caller, id: InPath, body: Json<ONE>) -> Handled {
-    let ((session, id), mut request) = both(both(caller.session(&app), id.id()), wire::delete_order(&body))?;
-    if let Some(version) = caller.conditions(&body)?.expected_version {
+    let judged = both(both(caller.session(&app), id.id()), wire::delete_order(&body));
+    let (((session, id), mut request), conditions) = both(judged, caller.conditions(&body))?;
+    if let Some(version) = conditions.expected_version {
         request = request.expected_version(version);
     }
     let order = session.delete_order(id, request).await?;
@@ -155,7 +157,8 @@ async fn transitions(
 /// The most orders whose transitions one call answers: a page of the list.
 const IDS: usize = 100;
 
-/// The transitions of a page of orders. An order that is not there, or not in the territory, is left out.
+/// The transitions of a page of orders. An order that is not there is left out; one of another territory is refused,
+/// and the others with it.
 #[utoipa::path(
     get, path = "/api/v1/orders/transitions", operation_id = "allowed_transitions_of_orders", tag = "orders", security(("bearer" = [])),
     params(schema::InTerritory, schema::OrdersNamed),
@@ -242,7 +245,8 @@ async fn change_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -
 }
 
 async fn batch(app: &App, caller: &Caller, name: &str, body: &[u8]) -> Handled {
-    let (session, call) = both(caller.session(app), Call::read(name, body))?;
+    let judged = both(caller.session(app), Call::read(name, body));
+    let ((session, call), ()) = both(judged, caller.has_no_key())?;
     let results = session.make(call).await?;
     Ok(Answer::data(&results.to_json()).status(StatusCode::MULTI_STATUS))
 }

@@ -113,11 +113,11 @@ impl Running {
         let mut request = hyper::Request::new(Full::new(Bytes::from(call.body.unwrap_or_default())));
         *request.method_mut() = call.method.parse().expect("a method");
         *request.uri_mut() = call.path.parse().expect("a path");
-        request.headers_mut().insert("host", HeaderValue::from_static("localhost"));
         for (name, value) in &call.headers {
             let name: HeaderName = name.parse().expect("a name");
             request.headers_mut().append(name, value.parse().expect("a value"));
         }
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
         let response = sender.send_request(request).await.expect("an answer");
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();

@@ -165,7 +165,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The transitions of a page of orders. An order that is not there, or not in the territory, is left out. */
+        /**
+         * The transitions of a page of orders. An order that is not there is left out; one of another territory is refused,
+         *     and the others with it.
+         */
         get: operations["allowed_transitions_of_orders"];
         put?: never;
         post?: never;
