@@ -13,6 +13,7 @@ import { parseRoute, useHash, type Route } from "./route";
 import { useSession, useSessionState } from "./session/session";
 import { SignIn, useDemo } from "./session/SignIn";
 import { TerritoryProvider, useTerritory } from "./session/territory";
+import { Boundary } from "./ui/Boundary";
 import { Dialog } from "./ui/Dialog";
 import { Empty } from "./ui/states";
 
@@ -113,7 +114,9 @@ function Shell() {
         {territory === "" ? (
           <Empty icon="lock" title="Choose a territory above to begin" />
         ) : (
-          <View key={territory} route={route} place={place} onPlace={setPlace} />
+          <Boundary key={`${territory} ${route.view}`}>
+            <View route={route} place={place} onPlace={setPlace} />
+          </Boundary>
         )}
       </main>
     </>

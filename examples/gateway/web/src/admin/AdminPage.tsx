@@ -121,7 +121,7 @@ function CheckpointCard() {
             </p>
             {checkpoint.data.checkpoints.map((note, at) => (
               <pre key={at} className="note" tabIndex={0} aria-label={`Note ${at + 1}`}>
-                {typeof note === "string" ? note : JSON.stringify(note, null, 2)}
+                {note}
               </pre>
             ))}
           </>

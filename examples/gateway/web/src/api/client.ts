@@ -1,6 +1,7 @@
 import { ApiError } from "./errors";
 import type {
   AuditPage,
+  Checkpoints,
   CreateOrder,
   DeleteOrder,
   Demo,
@@ -10,6 +11,7 @@ import type {
   OrderSummary,
   OrderTransitions,
   PhiField,
+  Relationship,
   RelationshipPage,
   SessionInfo,
   StatusChange,
@@ -125,7 +127,7 @@ export const getOrder = (
 
 export const createOrder = (caller: Caller, request: CreateOrder): Promise<OrderSummary> => {
   const { idempotency_key: key, ...body } = request;
-  return call(caller, "POST", "/api/v1/orders", { body, key });
+  return call(caller, "POST", "/api/v1/orders", { body, key: key ?? undefined });
 };
 
 export const changeStatus = (caller: Caller, id: string, change: StatusChange): Promise<OrderSummary> =>
@@ -143,12 +145,15 @@ export const transitionsOf = (caller: Caller, ids: string[]): Promise<OrderTrans
 
 export const relationships = (
   caller: Caller,
-  query: { patient_id?: string; after_patient_id?: string; after_provider_id?: string; limit?: number },
-): Promise<RelationshipPage> => call(caller, "GET", "/api/v1/relationships", { query });
+  { after, ...query }: { patient_id?: string; after?: Relationship | null; limit?: number },
+): Promise<RelationshipPage> =>
+  call(caller, "GET", "/api/v1/relationships", {
+    query: { ...query, "after.patient_id": after?.patient_id, "after.provider_id": after?.provider_id },
+  });
 
 export const audit = (
   caller: Caller,
-  query: { order_id?: string; user_id?: string; patient_id?: string; after?: number; limit: number },
+  query: { order_id?: string; user_id?: string; from?: string; after?: number; limit: number },
 ): Promise<AuditPage> => call(caller, "GET", "/api/v1/audit", { query });
 
 export const disclosures = (
@@ -159,5 +164,5 @@ export const disclosures = (
 export const verifyAudit = (caller: Caller): Promise<VerifyReport> =>
   call(caller, "POST", "/api/v1/audit/verify", { body: {} });
 
-export const checkpoint = (caller: Caller): Promise<{ checkpoints: unknown[] }> =>
+export const checkpoint = (caller: Caller): Promise<Checkpoints> =>
   call(caller, "POST", "/api/v1/checkpoints");

@@ -19,7 +19,7 @@ export class ApiError extends Error {
 
   /** True if the request may or may not have taken effect: only the same idempotency key is safe to send again. */
   get unknownOutcome(): boolean {
-    return this.code === "NETWORK" || this.code === "OUTCOME_UNKNOWN" || this.http >= 500 || this.code === "HTTP";
+    return this.code === "NETWORK" || this.http >= 500 || this.http === 408;
   }
 }
 
@@ -40,8 +40,8 @@ const MESSAGES: Record<string, string> = {
   ORDER_NOT_FOUND: "There is no such order here. It may have been deleted.",
   TERRITORY_NOT_FOUND: "This territory is not registered.",
   VERSION_CONFLICT: "Somebody else changed this order first. It is shown as it is now.",
-  STORAGE_UNAVAILABLE: "The database cannot be reached at the moment. Nothing was changed.",
-  KEY_UNAVAILABLE: "The encryption keys cannot be reached at the moment. Nothing was changed.",
+  STORAGE_UNAVAILABLE: "The database cannot be reached at the moment. Try again soon.",
+  KEY_UNAVAILABLE: "The encryption keys cannot be reached at the moment. Try again soon.",
   OUTCOME_UNKNOWN: "It is not certain whether this was stored. Send it again: it cannot be stored twice.",
   INTEGRITY_VIOLATION: "A stored record failed its integrity check. Stop and tell an operator.",
   AUDIT_BROKEN: "The audit failed its check. Stop and tell an operator.",

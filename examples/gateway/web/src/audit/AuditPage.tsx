@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useMemo, useState, type FormEvent } from "react";
 
 import * as api from "../api/client";
 import { ApiError } from "../api/errors";
@@ -13,12 +13,22 @@ import { Verify } from "./Verify";
 
 const PAGE = 50;
 
-type Search = { kind: "all" } | { kind: "order" | "user" | "patient"; value: string; round: number };
+type Search = { kind: "all"; from: Span } | { kind: "order" | "user" | "patient"; value: string; from: Span; round: number };
+
+/** The chain is read from its start on, so the newest entries are found by saying since when. */
+const SPANS = { hour: "Last hour", day: "Last 24 hours", week: "Last 7 days", ever: "From the beginning" };
+type Span = keyof typeof SPANS;
+const HOURS: Record<Span, number | null> = { hour: 1, day: 24, week: 7 * 24, ever: null };
+
+function since(span: Span): string | undefined {
+  const hours = HOURS[span];
+  return hours === null ? undefined : new Date(Date.now() - hours * 3_600_000).toISOString();
+}
 
 /** The audit of the territory: what happened, who saw what of a patient, and whether the record holds. */
 export function AuditPage() {
   const { territory } = useTerritory();
-  const [search, setSearch] = useState<Search>({ kind: "all" });
+  const [search, setSearch] = useState<Search>({ kind: "all", from: "day" });
   return (
     <section aria-labelledby="audit-title">
       <div className="page-head">
@@ -36,14 +46,15 @@ export function AuditPage() {
 function SearchForm({ onSearch }: { onSearch(search: Search): void }) {
   const [kind, setKind] = useState<Search["kind"]>("all");
   const [value, setValue] = useState("");
+  const [from, setFrom] = useState<Span>("day");
   const [missing, setMissing] = useState(false);
   const [round, setRound] = useState(0);
 
   function submit(event: FormEvent) {
     event.preventDefault();
     setMissing(kind !== "all" && value.trim() === "");
-    if (kind === "all") onSearch({ kind });
-    else if (value.trim() !== "") onSearch({ kind, value: value.trim(), round: round + 1 });
+    if (kind === "all") onSearch({ kind, from });
+    else if (value.trim() !== "") onSearch({ kind, value: value.trim(), from, round: round + 1 });
     setRound(round + 1);
   }
 
@@ -59,7 +70,7 @@ function SearchForm({ onSearch }: { onSearch(search: Search): void }) {
               setKind(event.target.value as Search["kind"]);
               setValue("");
               setMissing(false);
-              if (event.target.value === "all") onSearch({ kind: "all" });
+              if (event.target.value === "all") onSearch({ kind: "all", from });
             }}
           >
             <option value="all">All entries</option>
@@ -69,6 +80,27 @@ function SearchForm({ onSearch }: { onSearch(search: Search): void }) {
           </select>
         )}
       </Field>
+      {kind !== "patient" && (
+        <Field label="Since">
+          {(input) => (
+            <select
+              {...input}
+              value={from}
+              onChange={(event) => {
+                const next = event.target.value as Span;
+                setFrom(next);
+                if (kind === "all") onSearch({ kind, from: next });
+              }}
+            >
+              {Object.entries(SPANS).map(([span, label]) => (
+                <option key={span} value={span}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
       {kind !== "all" && (
         <>
           <Field label={label} error={missing ? "This is required." : undefined}>
@@ -97,18 +129,21 @@ function Found({ search }: { search: Search }) {
   const caller = useCaller();
   const { territory } = useTerritory();
   // The patient searched for is kept out of the key: keys show up in tools, so they name the search only.
-  const which = search.kind === "all" ? "all" : `${search.kind}-${search.round}`;
+  const which = search.kind === "all" ? `all-${search.from}` : `${search.kind}-${search.round}`;
+  // Fixed for the search, so that its pages belong together.
+  const from = useMemo(() => since(search.from), [search]);
   const query = useInfiniteQuery({
     queryKey: [...keys.audit(territory), which],
     queryFn: ({ pageParam: after }) => {
       const page = { limit: PAGE, ...(after !== null && { after }) };
+      const entries = { ...page, from };
       switch (search.kind) {
         case "all":
-          return api.audit(caller, page);
+          return api.audit(caller, entries);
         case "order":
-          return api.audit(caller, { ...page, order_id: search.value });
+          return api.audit(caller, { ...entries, order_id: search.value });
         case "user":
-          return api.audit(caller, { ...page, user_id: search.value });
+          return api.audit(caller, { ...entries, user_id: search.value });
         case "patient":
           return api.disclosures(caller, { ...page, patient_id: search.value });
       }

@@ -21,19 +21,29 @@ export interface FeedOptions {
   onBadCursor(): void;
   /** The session is over: nothing is tried until `retryNow`. */
   onExpired(): void;
-  /** False if the session is over. Asked after a close that does not say why. */
-  sessionLives(): Promise<boolean>;
+  /** Whether the session goes on; `unknown` if nobody answers. Asked after a close that does not say why. */
+  session(): Promise<"lives" | "over" | "unknown">;
   connect?(url: string, protocols: string[]): Socket;
   random?(): number;
 }
 
-export const CLOSE = { goingAway: 1001, abnormal: 1006, unavailable: 1013, badCursor: 4400, expired: 4401, denied: 4403 };
+export const CLOSE = {
+  goingAway: 1001,
+  abnormal: 1006,
+  unavailable: 1013,
+  badCursor: 4400,
+  expired: 4401,
+  denied: 4403,
+  missing: 4404,
+};
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 /** A connection that lasted this long was a good one: the next failure starts at the shortest delay again. */
 const STEADY = 10_000;
 const REMEMBERED = 2_000;
+/** So many refusals in a row, by a server that answers otherwise, and the cursor is taken for the reason. */
+const REFUSALS = 4;
 
 /**
  * A subscription that comes back. It carries the cursor of the last event on, so that a reconnect misses nothing,
@@ -45,6 +55,7 @@ export class Feed {
   #since: string | null;
   #seen = new Set<string>();
   #attempt = 0;
+  #refusals = 0;
   #liveAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #stopped = false;
@@ -97,6 +108,7 @@ export class Feed {
     if (!message) return;
     if (message.type === "SUBSCRIBED") {
       this.#liveAt = Date.now();
+      this.#refusals = 0;
       this.#since = message.cursor;
       this.#report("live");
       return;
@@ -119,18 +131,17 @@ export class Feed {
     if (lived >= STEADY) this.#attempt = 0;
 
     if (code === CLOSE.expired) return this.#expired();
-    if (code === CLOSE.denied) return this.#report("denied");
-    if (code === CLOSE.badCursor) {
-      this.#stopped = true;
-      return this.#options.onBadCursor();
-    }
+    if (code === CLOSE.denied || code === CLOSE.missing) return this.#report("denied");
+    if (code === CLOSE.badCursor) return this.#badCursor();
     this.#report(navigator.onLine ? "reconnecting" : "offline");
-    // A refused upgrade looks like a lost network to the page; only the session itself can tell.
-    if (code === CLOSE.abnormal && !(await this.#options.sessionLives())) {
-      if (!this.#stopped && this.#socket === null) this.#expired();
-      return;
+    if (code === CLOSE.abnormal) {
+      // A refused upgrade looks like a lost network to the page; only the session itself can tell.
+      const session = await this.#options.session();
+      if (this.#stopped || this.#socket !== null) return;
+      if (session === "over") return this.#expired();
+      if (session === "lives" && lived === 0) this.#refusals += 1;
+      if (this.#refusals >= REFUSALS && this.#since) return this.#badCursor();
     }
-    if (this.#stopped || this.#socket !== null) return;
     this.#timer = setTimeout(() => this.#open(), this.#delay());
   }
 
@@ -139,6 +150,11 @@ export class Feed {
     const most = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempt);
     this.#attempt += 1;
     return most / 2 + ((this.#options.random ?? Math.random)() * most) / 2;
+  }
+
+  #badCursor(): void {
+    this.#stopped = true;
+    this.#options.onBadCursor();
   }
 
   #expired(): void {

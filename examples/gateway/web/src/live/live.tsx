@@ -162,12 +162,10 @@ function useFeedHooks() {
     () => ({
       token: () => token.current,
       onExpired: expire,
-      sessionLives: () =>
+      session: () =>
         api.session(token.current).then(
-          () => true,
-          (error: unknown) =>
-            // Anything else is an outage, and those pass.
-            !isCode(error, "UNAUTHENTICATED"),
+          () => "lives" as const,
+          (error: unknown) => (isCode(error, "UNAUTHENTICATED") ? ("over" as const) : ("unknown" as const)),
         ),
     }),
     [expire],

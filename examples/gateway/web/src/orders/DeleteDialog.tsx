@@ -1,5 +1,5 @@
 import { zodResolver } from "@hookform/resolvers/zod";
-import { useState } from "react";
+import { useState, type RefObject } from "react";
 import { useForm } from "react-hook-form";
 
 import { ApiError, describeRule } from "../api/errors";
@@ -14,8 +14,9 @@ import { deleteForm } from "./rules";
 import { DialogFoot } from "./sending";
 
 /** Asks why an order is deleted. The version is known only if the order was seen. */
-export function DeleteDialog({ order, onClose }: {
+export function DeleteDialog({ order, returnTo, onClose }: {
   order: Pick<OrderSummary, "id"> & { version?: number };
+  returnTo?: RefObject<HTMLElement | null>;
   onClose(deleted: boolean): void;
 }) {
   const { notify } = useNotices();
@@ -38,7 +39,7 @@ export function DeleteDialog({ order, onClose }: {
   });
 
   return (
-    <Dialog title={`Delete order ${shortId(order.id)}`} onClose={() => onClose(false)}>
+    <Dialog title={<>Delete order <span className="id">{shortId(order.id)}</span></>} onClose={() => onClose(false)} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <p>
           The keys of its clinical contents are destroyed. <strong>Nobody can bring them back.</strong> The audit of the

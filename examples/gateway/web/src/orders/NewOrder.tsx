@@ -2,6 +2,8 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useDeferredValue, useMemo, useState } from "react";
 
 import * as api from "../api/client";
+import type { Relationship } from "../api/types";
+import { groupBy } from "../group";
 import { useCaller, useTerritory } from "../session/territory";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
@@ -61,14 +63,14 @@ function usePatients() {
     queryFn: ({ pageParam }) =>
       api.relationships(caller, {
         limit: 500,
-        ...(pageParam && { after_patient_id: pageParam.patient_id, after_provider_id: pageParam.provider_id }),
+        after: pageParam,
       }),
-    initialPageParam: null as null | { patient_id: string; provider_id: string },
+    initialPageParam: null as Relationship | null,
     getNextPageParam: (page) => page.next,
   });
   const patients = useMemo(() => {
     const all = query.data?.pages.flatMap((page) => page.relationships) ?? [];
-    return [...Map.groupBy(all, (pair) => pair.patient_id)].map(([patient_id, pairs]) => ({
+    return [...groupBy(all, (pair) => pair.patient_id)].map(([patient_id, pairs]) => ({
       patient_id,
       providers: pairs.map((pair) => pair.provider_id),
     }));

@@ -1,8 +1,9 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 
 import { ApiError, describe } from "../api/errors";
 import type { OrderStatus, StatusChange, Transition } from "../api/types";
 import type { CachedOrder } from "../live/book";
+import { groupBy } from "../group";
 import { useMay } from "../session/session";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
@@ -11,7 +12,7 @@ import { DeleteDialog } from "./DeleteDialog";
 import { ReasonDialog } from "./ReasonDialog";
 import { VerifyDialog } from "./VerifyDialog";
 import { useChangeStatus, usePendingStatus, useTransitions } from "./queries";
-import { actionLabel, statusLabel, steps, whyNot } from "./words";
+import { actionLabel, statusLabel, stepName, steps, whyNot } from "./words";
 
 /** Keys of steps without a form: the same step of the same version is the same request, however often pressed. */
 const visit = crypto.randomUUID();
@@ -23,6 +24,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   const change = useChangeStatus();
   const mayDelete = useMay("order.delete");
   const { notify } = useNotices();
+  const place = useRef<HTMLDivElement>(null);
   const [asking, setAsking] = useState<OrderStatus | "delete" | null>(null);
 
   if (order.deleted) return <span className="quiet">None</span>;
@@ -43,6 +45,8 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   async function send(request: StatusChange) {
     const done = await change.mutateAsync({ order, change: request });
     notify("good", `Order ${shortId(order.id)} is now ${statusLabel(done.status).toLowerCase()}.`);
+    // The button that was pressed is about to go; the keyboard stays at the order's steps.
+    setTimeout(() => place.current?.focus({ preventScroll: true }));
   }
 
   function press(step: Transition) {
@@ -57,6 +61,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
 
   const dialog = {
     order,
+    returnTo: place,
     onClose: () => setAsking(null),
     // A form stays open while its contents may still be of use; a conflict makes them pointless.
     onSend: async (request: StatusChange) => {
@@ -73,7 +78,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   };
 
   return (
-    <div className="actions">
+    <div className="actions" ref={place} tabIndex={-1}>
       {open.map((step) => (
         <button
           key={step.status}
@@ -100,19 +105,19 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
       {open.length === 0 && refused.length === 0 && <span className="quiet">No further steps</span>}
       {asking === "verified" && <VerifyDialog {...dialog} />}
       {(asking === "rejected" || asking === "cancelled") && <ReasonDialog {...dialog} status={asking} />}
-      {asking === "delete" && <DeleteDialog order={order} onClose={() => setAsking(null)} />}
+      {asking === "delete" && <DeleteDialog order={order} returnTo={place} onClose={() => setAsking(null)} />}
     </div>
   );
 }
 
 /** Steps that share a reason share a line. */
 function Refused({ refused }: { refused: Transition[] }) {
-  const lines = Map.groupBy(refused, (step) => whyNot(step.why) ?? "");
+  const lines = groupBy(refused, (step) => whyNot(step.why) ?? "");
   return [...lines].map(([why, some]) => (
     <p key={why} className="refused">
       <Icon name="lock" />
       <span>
-        <b>{some.map((step) => actionLabel(step.status)).join(", ")}</b> {why}
+        <b>{some.map((step) => stepName(step.status)).join(", ")}:</b> {why}
       </span>
     </p>
   ));

@@ -2,7 +2,7 @@ import { zodResolver } from "@hookform/resolvers/zod";
 import { useRef, useState, type ClipboardEvent } from "react";
 import { useFieldArray, useForm, useWatch, type FieldPath } from "react-hook-form";
 
-import { ApiError, describe, describeRule } from "../api/errors";
+import { ApiError, describe, describeRule, isCode } from "../api/errors";
 import type { CreateOrder } from "../api/types";
 import { Field } from "../ui/Field";
 import { Icon } from "../ui/icons";
@@ -113,7 +113,7 @@ export function OrderForm({ patient, territory, onSubmit }: OrderFormProps) {
           <Icon name="alert" />
           <div>
             <p className="failed-title">The order was not stored</p>
-            <p>{describe(failure)}</p>
+            <p>{strays.length === 0 && isCode(failure, "VALIDATION_ERROR") ? "See the marked fields." : describe(failure)}</p>
             {strays.map((stray) => (
               <p key={stray}>{stray}</p>
             ))}
@@ -240,9 +240,6 @@ export function OrderForm({ patient, territory, onSubmit }: OrderFormProps) {
         <button type="submit" className="button button-main" aria-disabled={isSubmitting}>
           {isSubmitting ? "Placing order…" : "Place order"}
         </button>
-        <a className="button" href="#/orders">
-          Back to orders
-        </a>
       </footer>
     </form>
   );

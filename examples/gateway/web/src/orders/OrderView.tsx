@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 
 import { isCode } from "../api/errors";
 import type { PhiField } from "../api/types";
@@ -98,23 +98,23 @@ function Details({ order, onReload }: { order: CachedOrder; onReload(): Promise<
         </p>
       )}
       <dl className="facts">
-        {shown("service_type") && <Fact name="Service" value={<strong>{order.service_type}</strong>} wide />}
+        {shown("service_type") && <Fact name="Service" value={<strong>{order.service_type}</strong>} span="wide" />}
         {shown("diagnosis_codes") && (
-          <Fact name="Diagnosis codes" value={<Codes codes={order.diagnosis_codes ?? []} />} wide />
+          <Fact name="Diagnosis codes" value={<Codes codes={order.diagnosis_codes ?? []} />} span="wide" />
         )}
         <Fact name="Patient" value={<Id value={order.patient_id} label="Patient" />} />
         <Fact name="Provider" value={<Id value={order.provider_id} label="Provider" />} />
         <Fact name="Ordered" value={<Time at={order.created_at} exact />} />
         <Fact name="Last change" value={<Time at={order.updated_at} exact />} />
-        {shown("insurance") && <Fact name="Insurance" value={<InsuranceText order={order} />} wide />}
+        {shown("insurance") && <Fact name="Insurance" value={<InsuranceText order={order} />} span="half" />}
         {shown("insurance_verification") && (
-          <Fact name="Verification" value={<VerificationText order={order} />} wide />
+          <Fact name="Verification" value={<VerificationText order={order} />} span="half" />
         )}
         {shown("notes") && (
           <Fact
             name="Notes"
             value={order.notes ? <p className="notes">{order.notes}</p> : <span className="quiet">None</span>}
-            wide
+            span="wide"
           />
         )}
       </dl>
@@ -139,9 +139,9 @@ function Unseen({ order }: { order: CachedOrder }) {
   );
 }
 
-function Fact({ name, value, wide = false }: { name: string; value: React.ReactNode; wide?: boolean }) {
+function Fact({ name, value, span = "one" }: { name: string; value: ReactNode; span?: "one" | "half" | "wide" }) {
   return (
-    <div className={wide ? "fact fact-wide" : "fact"}>
+    <div className={`fact fact-${span}`}>
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>
@@ -186,7 +186,7 @@ function VerificationText({ order }: { order: CachedOrder }) {
     <>
       {insuranceLabel(verification.status)}
       <span className="quiet">
-        By {verification.verified_by}, {verification.verification_method}, <Time at={verification.verified_at} />
+        By {verification.verified_by}, {verification.verification_method}, {verification.verified_at && <Time at={verification.verified_at} exact />}
         {verification.authorization_number ? `. Authorization ${verification.authorization_number}` : ""}
       </span>
       {verification.valid_until && (

@@ -1,4 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 
 import { STATUSES, type OrderStatus } from "../api/types";
 import { useLive } from "../live/live";
@@ -29,10 +30,12 @@ export function OrdersPage({ place, onPlace }: { place: ListPlace; onPlace(place
   const page = useOrderPage(place.status, cursor);
   const number = place.cursors.length;
 
-  function again() {
-    if (isCode(page.error, "INVALID_CURSOR")) onPlace({ ...place, cursors: [null] });
-    else void page.refetch();
-  }
+  // A cursor ends with the database it came from; the list then starts over.
+  const lost = isCode(page.error, "INVALID_CURSOR") && cursor !== null;
+  useEffect(() => {
+    if (lost) onPlace({ ...place, cursors: [null] });
+  }, [lost, place, onPlace]);
+
   function refresh() {
     onPlace({ ...place, cursors: [null] });
     void client.resetQueries({ queryKey: keys.lists(territory) });
@@ -61,7 +64,7 @@ export function OrdersPage({ place, onPlace }: { place: ListPlace; onPlace(place
       <Created place={place} onFirst={() => onPlace({ ...place, cursors: [null] })} />
 
       {page.isPending && <Loading label="Loading orders" lines={10} />}
-      {page.isError && <Failed error={page.error} title="The orders could not be loaded" onRetry={again} />}
+      {page.isError && <Failed error={page.error} title="The orders could not be loaded" onRetry={() => void page.refetch()} />}
       {page.isSuccess && orders.length === 0 && (
         <Empty icon="search" title={place.status.length > 0 ? "No order has this status" : "No orders yet"}>
           {place.status.length > 0 ? (

@@ -1,4 +1,5 @@
 import { zodResolver } from "@hookform/resolvers/zod";
+import type { RefObject } from "react";
 import { useForm } from "react-hook-form";
 
 import type { OrderSummary, StatusChange } from "../api/types";
@@ -11,6 +12,7 @@ import { reasonForm, type ReasonFormValues } from "./rules";
 interface ReasonDialogProps {
   order: OrderSummary;
   status: "rejected" | "cancelled";
+  returnTo?: RefObject<HTMLElement | null>;
   onClose(): void;
   onSend(change: StatusChange): Promise<void>;
 }
@@ -19,7 +21,7 @@ export const NOT_PHI =
   "Operational text that everyone who follows the order sees and that outlives it. Never write about the patient here.";
 
 /** Asks why an order is rejected or cancelled. */
-export function ReasonDialog({ order, status, onClose, onSend }: ReasonDialogProps) {
+export function ReasonDialog({ order, status, returnTo, onClose, onSend }: ReasonDialogProps) {
   const verb = status === "rejected" ? "Reject" : "Cancel";
   const form = useForm<ReasonFormValues>({
     resolver: zodResolver(reasonForm),
@@ -35,7 +37,7 @@ export function ReasonDialog({ order, status, onClose, onSend }: ReasonDialogPro
   );
 
   return (
-    <Dialog title={`${verb} order ${shortId(order.id)}`} onClose={onClose}>
+    <Dialog title={<>{verb} order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <Field label="Reason" error={errors.reason?.message} hint={NOT_PHI}>
           {(input) => (

@@ -1,4 +1,5 @@
 import { zodResolver } from "@hookform/resolvers/zod";
+import type { RefObject } from "react";
 import { useForm } from "react-hook-form";
 
 import { INSURANCE_STATUSES, type OrderSummary, type StatusChange } from "../api/types";
@@ -12,12 +13,13 @@ import { insuranceLabel } from "./words";
 
 interface StepDialogProps {
   order: OrderSummary;
+  returnTo?: RefObject<HTMLElement | null>;
   onClose(): void;
   onSend(change: StatusChange): Promise<void>;
 }
 
 /** Asks what a verification has to say. */
-export function VerifyDialog({ order, onClose, onSend }: StepDialogProps) {
+export function VerifyDialog({ order, returnTo, onClose, onSend }: StepDialogProps) {
   const { user_id } = useSession();
   const form = useForm<VerifyFormValues>({
     resolver: zodResolver(verifyForm),
@@ -52,7 +54,7 @@ export function VerifyDialog({ order, onClose, onSend }: StepDialogProps) {
   });
 
   return (
-    <Dialog title={`Verify order ${shortId(order.id)}`} onClose={onClose}>
+    <Dialog title={<>Verify order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <Field label="Verified by" error={errors.verified_by?.message}>
           {(input) => <input {...input} {...register("verified_by")} type="text" autoComplete="off" />}
@@ -90,7 +92,7 @@ export function VerifyDialog({ order, onClose, onSend }: StepDialogProps) {
               </select>
             )}
           </Field>
-          <Field label="Authorization number" optional error={errors.authorization_number?.message}>
+          <Field label="Authorization no." optional error={errors.authorization_number?.message}>
             {(input) => <input {...input} {...register("authorization_number")} type="text" autoComplete="off" />}
           </Field>
         </div>

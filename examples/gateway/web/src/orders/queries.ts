@@ -78,7 +78,7 @@ export function useChangeStatus() {
     onSuccess: (summary, { change }) => {
       book.summary(summary);
       // What this user has just written is part of the order now; nobody else's change makes it read again.
-      if (change.notes || change.verification_data) {
+      if (change.notes || ("verification_data" in change && change.verification_data)) {
         void client.invalidateQueries({ queryKey: keys.order(territory, summary.id) });
       }
     },

@@ -50,7 +50,7 @@ export function DialogFoot({ failure, busy, label, danger = false, onClose }: {
         {busy ? "Saving…" : label}
       </button>
       <button type="button" className="button" onClick={onClose}>
-        Keep as it is
+        Back
       </button>
     </footer>
   );

@@ -1,4 +1,4 @@
-import type { InsuranceStatus, OrderStatus, PhiField, Transition, Why } from "../api/types";
+import type { InsuranceStatus, OrderStatus, PhiField, Transition } from "../api/types";
 
 // The wire's words as people say them.
 
@@ -21,6 +21,8 @@ const ACTION: Record<OrderStatus, string> = {
   cancelled: "Cancel order",
 };
 export const actionLabel = (status: OrderStatus): string => ACTION[status] ?? status;
+/** A step in a list of steps, where no button could be taken for a way out of a dialog. */
+export const stepName = (status: OrderStatus): string => (status === "cancelled" ? "Cancel" : actionLabel(status));
 
 const INSURANCE: Record<InsuranceStatus, string> = {
   confirmed: "Confirmed",
@@ -41,19 +43,19 @@ const FIELD: Record<PhiField, string> = {
 export const fieldLabel = (field: PhiField): string => FIELD[field] ?? field;
 
 /** Why a step is not offered; null for steps that simply are not the next one. */
-export function whyNot(why: Why | undefined): string | null {
+export function whyNot(why: string | undefined): string | null {
   switch (why) {
     case "permission":
-      return "Your role may not do this";
+      return "for another role";
     case "own_order":
-      return "You created this order: somebody else must verify it";
+      return "you created this order; somebody else must verify it";
     case "verification_expired":
-      return "The verification has expired";
+      return "the verification has expired";
     case undefined:
     case "state":
       return null;
     default:
-      return "Something is missing for this step";
+      return "something is missing for this step";
   }
 }
 

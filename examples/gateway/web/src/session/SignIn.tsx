@@ -44,7 +44,7 @@ export function SignIn({ demo, only }: { demo: Demo | null; only?: string }) {
       )}
       {roles.length > 0 && (
         <div>
-          <h3>Demo: choose who you are</h3>
+          <h2 className="small-title">Demo: choose who you are</h2>
           <ul className="roles">
             {roles.map(({ role, user_id, describes }, at) => (
               <li key={role}>
@@ -72,7 +72,7 @@ export function SignIn({ demo, only }: { demo: Demo | null; only?: string }) {
           if (token.trim() !== "") void enter("token", () => Promise.resolve(token.trim()));
         }}
       >
-        {roles.length > 0 && <h3>Or sign in with a token</h3>}
+        {roles.length > 0 && <h2 className="small-title">Or sign in with a token</h2>}
         <Field
           label="Access token"
           error={missing ? "Paste a token first." : undefined}

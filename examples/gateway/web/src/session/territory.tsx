@@ -11,10 +11,10 @@ interface TerritoryState {
   setTerritory(territory: string): void;
 }
 
-const Context = createContext<TerritoryState | null>(null);
+const Context = createContext<(TerritoryState & { caller: Caller }) | null>(null);
 
 export function TerritoryProvider({ known, children }: { known: string[]; children: ReactNode }) {
-  const { territories: granted } = useSession();
+  const { territories: granted, token } = useSession();
   const client = useQueryClient();
   const territories = granted === "*" && known.length > 0 ? known : granted;
   const [chosen, setChosen] = useState<string | null>(null);
@@ -31,20 +31,27 @@ export function TerritoryProvider({ known, children }: { known: string[]; childr
     },
     [client],
   );
-  const state = useMemo(() => ({ territory, territories, setTerritory }), [territory, territories, setTerritory]);
+  // One object for everybody, so that what is asked for together is known to be for the same user.
+  const caller = useMemo(() => ({ token, territory }), [token, territory]);
+  const state = useMemo(
+    () => ({ territory, territories, setTerritory, caller }),
+    [territory, territories, setTerritory, caller],
+  );
   return <Context value={state}>{children}</Context>;
 }
 
 /** The territory the user works in, and how to change it. */
 export function useTerritory(): TerritoryState {
-  const state = useContext(Context);
-  if (!state) throw new Error("no TerritoryProvider above");
-  return state;
+  return useAll();
 }
 
 /** What a call of the gateway needs to know about the user. */
 export function useCaller(): Caller {
-  const { token } = useSession();
-  const { territory } = useTerritory();
-  return useMemo(() => ({ token, territory }), [token, territory]);
+  return useAll().caller;
+}
+
+function useAll() {
+  const state = useContext(Context);
+  if (!state) throw new Error("no TerritoryProvider above");
+  return state;
 }

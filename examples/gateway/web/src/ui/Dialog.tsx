@@ -1,18 +1,20 @@
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import { useEffect, useId, useRef, type ReactNode, type RefObject } from "react";
 
 import { Icon } from "./icons";
 
 interface DialogProps {
-  title: string;
+  title: ReactNode;
   /** Absent: the dialog can only be left by doing what it asks. */
   onClose?: () => void;
+  /** Where the focus goes if what opened the dialog is gone by then. */
+  returnTo?: RefObject<HTMLElement | null>;
   /** Hides what is behind, where it must not be read. */
   opaque?: boolean;
   children: ReactNode;
 }
 
 /** A native modal dialog: the browser keeps the focus inside and gives it back to where it was. */
-export function Dialog({ title, onClose, opaque = false, children }: DialogProps) {
+export function Dialog({ title, onClose, returnTo, opaque = false, children }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -23,9 +25,15 @@ export function Dialog({ title, onClose, opaque = false, children }: DialogProps
     return () => {
       dialog?.close();
       // React takes the element out before the browser would give the focus back.
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      const back = returnTo?.current;
+      // Only after React has drawn what the dialog's end changed is it known whether the opener is still there.
+      setTimeout(() => {
+        if (document.activeElement && document.activeElement !== document.body) return;
+        if (before instanceof HTMLElement && before.isConnected) before.focus();
+        else back?.focus();
+      });
     };
-  }, []);
+  }, [returnTo]);
   return (
     <dialog
       ref={ref}
