@@ -5,6 +5,7 @@
 
 mod faces;
 mod floor;
+mod gateway;
 mod library;
 mod orders;
 mod postgres;
@@ -36,7 +37,8 @@ throughput [--rounds N] [--seconds S] [--filter TEXT] [--full | --normal] [--qui
   --postgres      on a PostgreSQL server that is started for it; with a URL, on that one: its user makes a role and
                   databases whose names begin with medorder_bench, and drops the databases again
   --no-row-security   without the policies: what they cost
-  --faces [N]     create and get through each language beside Rust, N calls a row (default 4,000)";
+  --faces [N]     create and get through each language beside Rust, N calls a row (default 4,000)
+  --gateway [N]   create, status change and get over HTTP beside the library, N calls a row (default 8,000)";
 
 struct Options {
     rounds: usize,
@@ -54,6 +56,8 @@ struct Options {
     row_security: bool,
     /// Calls a row of the faces, if they are what is measured.
     faces: Option<usize>,
+    /// Requests a row of the gateway, if it is what is measured.
+    gateway: Option<usize>,
 }
 
 impl Options {
@@ -116,6 +120,7 @@ fn options() -> Options {
         postgres: None,
         row_security: true,
         faces: None,
+        gateway: None,
     };
     let mut words = std::env::args().skip(1).peekable();
     let refuse = || -> ! {
@@ -143,6 +148,10 @@ fn options() -> Options {
                 let count = words.next_if(|word| !word.starts_with('-')).unwrap_or_else(|| "4000".to_owned());
                 options.faces = Some(count.parse().unwrap_or_else(|_| refuse()));
             }
+            "--gateway" => {
+                let count = words.next_if(|word| !word.starts_with('-')).unwrap_or_else(|| "8000".to_owned());
+                options.gateway = Some(count.parse().unwrap_or_else(|_| refuse()));
+            }
             "--face-alone" => {
                 faces::alone(value().parse().unwrap_or_else(|_| refuse()));
                 std::process::exit(0);
@@ -162,6 +171,10 @@ fn main() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let shapes = Arc::new(shapes(options.real));
+    if let Some(count) = options.gateway {
+        gateway::measure(options.rounds, count, &shapes);
+        return;
+    }
     if options.memory {
         memory(folder.path(), &shapes);
         return;
