@@ -6,8 +6,12 @@ import { SessionProvider } from "./session/session";
 import { NoticesProvider } from "./ui/notices";
 import "./styles/base.css";
 import "./styles/controls.css";
+import "./styles/messages.css";
 import "./styles/layout.css";
+import "./styles/list.css";
 import "./styles/orders.css";
+import "./styles/audit.css";
+import "./styles/narrow.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("no root in the document");

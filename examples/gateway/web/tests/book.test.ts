@@ -113,6 +113,17 @@ describe("an answer on its way", () => {
   });
 });
 
+describe("contents", () => {
+  it("are known to be older than the order once an event moves it", () => {
+    const key = keys.order(TERRITORY, orderId(2));
+    client.setQueryData(key, book.fresh(anOrder(2, { version: 1 })));
+    expect(client.getQueryData<CachedOrder>(key)).toMatchObject({ contents: 1, version: 1 });
+    book.event(anEvent(2, 2, "verified"));
+    expect(client.getQueryData<CachedOrder>(key)).toMatchObject({ contents: 1, version: 2 });
+    expect(book.fresh(anOrder(2, { version: 2 }))).toMatchObject({ contents: 2, version: 2 });
+  });
+});
+
 describe("new orders", () => {
   it("come on top of the first pages whose filter they pass, once, newest first", () => {
     const pending = keys.list(TERRITORY, ["pending_verification"], null);

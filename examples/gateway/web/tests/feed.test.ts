@@ -197,6 +197,15 @@ describe("the end of a session", () => {
     expect(last().url).toBe("since=c1");
   });
 
+  it("is none if the token is no longer the user's", () => {
+    feed().start();
+    last().subscribed("c0");
+    token = "t2";
+    last().ends(CLOSE.expired);
+    expect([expired, sockets.length]).toEqual([0, 2]);
+    expect(last().protocols).toContain("bearer.t2");
+  });
+
   it("is found by asking, when the upgrade was refused without a word", async () => {
     feed().start();
     session = "over";

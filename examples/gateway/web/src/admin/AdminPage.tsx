@@ -120,7 +120,7 @@ function CheckpointCard() {
               </strong>
             </p>
             {checkpoint.data.checkpoints.map((note, at) => (
-              <pre key={at} className="note" tabIndex={0} aria-label={`Note ${at + 1}`}>
+              <pre key={at} className="note">
                 {note}
               </pre>
             ))}

@@ -4,7 +4,11 @@ import type { Order, OrderEvent, OrderPage, OrderStatus, OrderSummary } from "..
 import { keys } from "../orders/keys";
 
 /** An order of the cache; a deleted one stays in view, emptied, until the list is loaded anew. */
-export type CachedOrder = Order & { deleted?: boolean };
+export type CachedOrder = Order & {
+  deleted?: boolean;
+  /** The version the contents belong to; below `version`, somebody may have added to them since. */
+  contents?: number;
+};
 
 /** What is known about an order beyond what a page of the list said. */
 interface Latest {
@@ -52,7 +56,8 @@ export class OrderBook {
   /** An answer as it would be had every known event been there before it. */
   fresh(order: Order): CachedOrder {
     const latest = this.#latest.get(order.id);
-    return latest ? patched(order, latest) : order;
+    const read = { ...order, contents: order.version };
+    return latest ? patched(read, latest) : read;
   }
 
   freshPage(page: OrderPage): OrderPage {

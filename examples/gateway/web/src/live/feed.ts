@@ -52,6 +52,7 @@ const REFUSALS = 4;
 export class Feed {
   #options: FeedOptions;
   #socket: Socket | null = null;
+  #token = "";
   #since: string | null;
   #seen = new Set<string>();
   #attempt = 0;
@@ -97,7 +98,8 @@ export class Feed {
   #open(): void {
     this.#forget();
     const connect = this.#options.connect ?? browserSocket;
-    const socket = connect(this.#options.url(this.#since), ["medorder.v1", `bearer.${this.#options.token()}`]);
+    this.#token = this.#options.token();
+    const socket = connect(this.#options.url(this.#since), ["medorder.v1", `bearer.${this.#token}`]);
     this.#socket = socket;
     socket.onmessage = (message) => this.#receive(message.data);
     socket.onclose = (close) => void this.#closed(socket, close.code);
@@ -130,7 +132,12 @@ export class Feed {
     this.#liveAt = null;
     if (lived >= STEADY) this.#attempt = 0;
 
-    if (code === CLOSE.expired) return this.#expired();
+    if (code === CLOSE.expired) {
+      // The user may have signed in again while the connection still lived on the token before.
+      if (this.#options.token() === this.#token) return this.#expired();
+      this.#report("reconnecting");
+      return this.#open();
+    }
     if (code === CLOSE.denied || code === CLOSE.missing) return this.#report("denied");
     if (code === CLOSE.badCursor) return this.#badCursor();
     this.#report(navigator.onLine ? "reconnecting" : "offline");

@@ -76,7 +76,7 @@ export function OrderForm({ patient, territory, onSubmit }: OrderFormProps) {
         continue;
       }
       const name = path === "diagnosis_codes" ? "root.diagnosis_codes" : path;
-      setError(name as FieldPath<OrderFormValues>, { type: "server", message: describeRule(fault.rule) });
+      setError(name, { type: "server", message: describeRule(fault.rule) });
       if (first) setFocus(path === "diagnosis_codes" ? "diagnosis_codes.0.value" : path);
       first = false;
     }

@@ -72,8 +72,6 @@ export function OrderView({ id }: { id: string }) {
 
 function Details({ order, onReload }: { order: CachedOrder; onReload(): Promise<unknown> }) {
   const { fields } = useSession();
-  // The contents were read with this version; a later one may have added notes or a verification.
-  const [read, setRead] = useState(order.version);
   const [loading, setLoading] = useState(false);
   const mayHaveMore = fields.includes("notes") || fields.includes("insurance_verification");
   const shown = (field: PhiField) => order.disclosed.includes(field);
@@ -82,13 +80,12 @@ function Details({ order, onReload }: { order: CachedOrder; onReload(): Promise<
     setLoading(true);
     await onReload();
     setLoading(false);
-    setRead(Infinity);
   }
 
   return (
     <div className="card">
       <h2>Details</h2>
-      {!order.deleted && mayHaveMore && order.version > read && (
+      {!order.deleted && mayHaveMore && order.contents !== undefined && order.contents < order.version && (
         <p className="stale" role="status">
           <span>The order has changed since you opened it; there may be new contents.</span>
           <button type="button" className="button button-small" aria-disabled={loading} onClick={() => void reload()}>

@@ -78,8 +78,14 @@ export function useChangeStatus() {
     onSuccess: (summary, { change }) => {
       book.summary(summary);
       // What this user has just written is part of the order now; nobody else's change makes it read again.
+      const key = keys.order(territory, summary.id);
       if (change.notes || ("verification_data" in change && change.verification_data)) {
-        void client.invalidateQueries({ queryKey: keys.order(territory, summary.id) });
+        void client.invalidateQueries({ queryKey: key });
+      } else {
+        // A step without contents leaves the contents as they were.
+        client.setQueryData<CachedOrder>(key, (known) =>
+          known && known.contents === summary.version - 1 ? { ...known, contents: summary.version } : known,
+        );
       }
     },
     onError: async (error, { order }) => {

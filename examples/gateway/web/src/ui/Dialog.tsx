@@ -24,14 +24,7 @@ export function Dialog({ title, onClose, returnTo, opaque = false, children }: D
     dialog?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => {
       dialog?.close();
-      // React takes the element out before the browser would give the focus back.
-      const back = returnTo?.current;
-      // Only after React has drawn what the dialog's end changed is it known whether the opener is still there.
-      setTimeout(() => {
-        if (document.activeElement && document.activeElement !== document.body) return;
-        if (before instanceof HTMLElement && before.isConnected) before.focus();
-        else back?.focus();
-      });
+      giveBack(before, returnTo);
     };
   }, [returnTo]);
   return (
@@ -55,4 +48,16 @@ export function Dialog({ title, onClose, returnTo, opaque = false, children }: D
       {children}
     </dialog>
   );
+}
+
+/**
+ * React takes the dialog out before the browser would give the focus back. Whether what opened it is still there is
+ * known only after everything the dialog's end changed is drawn.
+ */
+function giveBack(before: Element | null, instead: RefObject<HTMLElement | null> | undefined) {
+  setTimeout(() => {
+    if (document.activeElement && document.activeElement !== document.body) return;
+    if (before instanceof HTMLElement && before.isConnected) before.focus();
+    else instead?.current?.focus();
+  });
 }
