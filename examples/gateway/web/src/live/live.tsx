@@ -182,7 +182,9 @@ function useResume(feed: { current: Feed | null }) {
     return () => window.removeEventListener("online", wake);
   }, [feed]);
   useEffect(() => {
-    if (feed.current?.state === "expired") feed.current.retryNow();
+    // A token that ended may have been refused as denied: a new one is worth a try after either.
+    const state = feed.current?.state;
+    if (state === "expired" || state === "denied") feed.current?.retryNow();
   }, [feed, generation]);
 }
 
