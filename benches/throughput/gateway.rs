@@ -17,7 +17,7 @@ use medorder::{
     Actor, OrderId, OrderService, OrderStatus, Purpose, Session, StatusChange, TestKey, VerificationData,
 };
 use medorder_gateway::demo::{PEOPLE, SignIn};
-use medorder_gateway::identity::Identity;
+use medorder_gateway::identity::{Identity, Keys, Rules};
 use medorder_gateway::{Gateway, Rates, Settings};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,7 +79,8 @@ pub(crate) fn measure(rounds: usize, count: usize, shapes: &Arc<Vec<Shape>>) {
 /// The three operations over HTTP.
 async fn over_http(folder: &Path, count: usize, shapes: &Arc<Vec<Shape>>) -> [Row; 3] {
     let service = open(&folder.join("gateway.db"), shapes).await;
-    let identity = Identity::new(SECRET.to_vec());
+    let identity =
+        Identity::open(Keys::Secret(SECRET.to_vec().into()), Rules::default()).await.expect("a secret");
     let many = NonZeroU32::MAX;
     let settings = Settings { rates: Rates { user: many, refused: many }, ..Settings::default() };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");

@@ -5,7 +5,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{audit, orders};
+use crate::{audit, describe, orders};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,9 +42,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// The OpenAPI 3.1 document.
 #[must_use]
 pub fn document() -> String {
-    text(&routes().into_openapi())
+    text(routes().into_openapi())
 }
 
-pub(crate) fn text(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_pretty_json().unwrap_or_default()
+pub(crate) fn text(document: utoipa::openapi::OpenApi) -> String {
+    describe::completed(document).to_pretty_json().unwrap_or_default()
 }

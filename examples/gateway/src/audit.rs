@@ -2,11 +2,11 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use medorder::service::{AuditExport, Call};
-use medorder::wire;
+use medorder::{ErrorCode, wire};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -41,16 +41,7 @@ const AUDIT: &[Parameter] = &[
 /// Entries of the territory's audit, oldest first. Reading leaves an entry too.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory whose audit is read"),
-        ("order_id" = Option<String>, Query, format = Uuid),
-        ("patient_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("from" = Option<String>, Query, format = DateTime, description = "At or after"),
-        ("to" = Option<String>, Query, format = DateTime, description = "Before"),
-        ("after" = Option<u64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "50 if absent"),
-    ),
+    params(schema::InTerritory, schema::EntriesWanted, schema::After, schema::Limited),
     responses((status = 200, body = schema::Success<schema::AuditPage>), schema::Failures)
 )]
 async fn audit(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
@@ -66,12 +57,7 @@ const DISCLOSURES: &[Parameter] = &[
 /// Who saw what of a patient, when and why.
 #[utoipa::path(
     get, path = "/api/v1/disclosures", tag = "audit", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory whose audit is read"),
-        ("patient_id" = String, Query, min_length = 1, max_length = 128),
-        ("after" = Option<u64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "50 if absent"),
-    ),
+    params(schema::InTerritory, schema::PatientWanted, schema::After, schema::Limited),
     responses((status = 200, body = schema::Success<schema::AuditPage>), schema::Failures)
 )]
 async fn disclosures(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
@@ -80,23 +66,40 @@ async fn disclosures(State(app): State<App>, caller: Caller, RawQuery(query): Ra
 
 /// Recomputes the territory's audit and orders from their stored bytes, and says what is wrong with them.
 #[utoipa::path(
-    post, path = "/api/v1/audit/verify", tag = "audit", security(("bearer" = [])),
-    params(("Territory-Id" = String, Header, description = "The territory whose audit is verified")),
+    post, path = "/api/v1/audit/verify", operation_id = "verify_audit", tag = "audit", security(("bearer" = [])),
+    params(schema::InTerritory),
     request_body = schema::VerifyAudit,
     responses(
         (status = 200, body = schema::Success<schema::VerifyReport>),
+        (status = 422, body = schema::Failure,
+            description = "`AUDIT_BROKEN`: the checkpoint is not of this database and territory"),
         schema::Failures, schema::BodyFailures,
     )
 )]
 async fn verify(State(app): State<App>, caller: Caller, body: Json<ONE>) -> Handled {
     let (session, call) = both(caller.session(&app), Call::read("verify_audit", &body))?;
-    Ok(Answer::data(&session.make(call).await?.to_json()))
+    let report = session.make(call).await.map_err(|error| match error.code() {
+        // What is wrong with the data stands in the report; this is about the checkpoint that came along.
+        ErrorCode::AuditBroken if has_checkpoint(&body) => {
+            Problem::from(error).status(StatusCode::UNPROCESSABLE_ENTITY)
+        }
+        _ => error.into(),
+    })?;
+    Ok(Answer::data(&report.to_json()))
+}
+
+fn has_checkpoint(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Given {
+        checkpoint: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Given>(body).is_ok_and(|given| given.checkpoint.is_some())
 }
 
 /// Every entry with all hashed columns, one JSON object a line. An answer that ends before its end is cut off.
 #[utoipa::path(
-    get, path = "/api/v1/audit/export", tag = "audit", security(("bearer" = [])),
-    params(("Territory-Id" = String, Header, description = "The territory whose audit is exported")),
+    get, path = "/api/v1/audit/export", operation_id = "export_audit", tag = "audit", security(("bearer" = [])),
+    params(schema::InTerritory),
     responses(
         (status = 200, content_type = "application/x-ndjson", body = String),
         schema::Failures,
@@ -140,14 +143,7 @@ const RELATIONSHIPS: &[Parameter] = &[
 /// Patients and providers who belong together, for those who may create orders.
 #[utoipa::path(
     get, path = "/api/v1/relationships", tag = "registry", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory whose registry is read"),
-        ("patient_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("provider_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("after.patient_id" = Option<String>, Query, description = "`next.patient_id` of the page before"),
-        ("after.provider_id" = Option<String>, Query, description = "`next.provider_id` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "50 if absent"),
-    ),
+    params(schema::InTerritory, schema::PairsWanted, schema::Limited),
     responses((status = 200, body = schema::Success<schema::RelationshipPage>), schema::Failures)
 )]
 async fn relationships(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use medorder::{Actor, Error, OrderId, Result, Rule, Session, TerritoryId};
+use medorder::{Actor, Error, ErrorCode, OrderId, Result, Rule, Session, TerritoryId};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -22,6 +23,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// The longest body of a request about one order: 64 KiB of notes, each character escaped, and the rest.
 pub(crate) const ONE: usize = 1 << 20;
+/// The room that a body gets before it has come.
+const FIRST: usize = 64 << 10;
 /// The longest body of a batch.
 pub(crate) const MANY: usize = 32 << 20;
 
@@ -69,7 +72,9 @@ impl Caller {
             return Ok(None);
         };
         let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        let version = version.and_then(|version| version.parse().ok());
+        // One way to write a version: a tag is compared byte by byte.
+        let version =
+            version.and_then(|text| text.parse().ok().filter(|number: &u64| number.to_string() == text));
         version.map(Some).ok_or_else(|| Error::fault("If-Match", Rule::Format))
     }
 }
@@ -102,7 +107,10 @@ pub(crate) async fn authenticate(
     let actor = match app.identity.actor(token).await {
         Ok(actor) => actor,
         Err(error) => {
-            app.limits.failed(address)?;
+            // That the key set cannot be read is not the caller's fault.
+            if error.code() == ErrorCode::Unauthenticated {
+                app.limits.failed(address)?;
+            }
             return Err(error.into());
         }
     };
@@ -166,9 +174,10 @@ fn unsupported(rule: Rule) -> Problem {
 }
 
 async fn read(body: Body, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Problem> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut body = Limited::new(body, limit);
-    // As large as it may get, so that no copy stays behind when it grows; a batch grows.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(ONE)));
+    // What is promised by Content-Length; never more than a client has to send to get it.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(FIRST)));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             if error.is::<LengthLimitError>() {
@@ -178,10 +187,20 @@ async fn read(body: Body, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>
             }
         })?;
         if let Some(data) = frame.data_ref() {
-            bytes.extend_from_slice(data);
+            append(&mut bytes, data);
         }
     }
     Ok(bytes)
+}
+
+/// As `extend_from_slice`, but what is left behind when the bytes move to a larger place is wiped.
+fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    if bytes.capacity() - bytes.len() < data.len() {
+        let mut larger = Zeroizing::new(Vec::with_capacity((bytes.len() + data.len()) * 2));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(data);
 }
 
 /// The order that the path names, as text.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use medorder_gateway::identity::Identity;
+use medorder_gateway::identity::{Identity, Keys, Rules};
 use medorder_gateway::{Pace, Rates};
 
 /// REST, live updates and a page over the medorder engine.
@@ -48,23 +48,49 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) trust_proxy: bool,
     #[command(flatten)]
-    pub(crate) identity: Keys,
+    pub(crate) identity: Tokens,
     #[command(flatten)]
     pub(crate) rates: RateOptions,
 }
 
 #[derive(Args)]
-pub(crate) struct Keys {
-    /// For development: a file with the secret of HS256 tokens.
+pub(crate) struct Tokens {
+    #[command(flatten)]
+    source: Source,
+    /// For whom the tokens must be; needed with --jwks.
     #[arg(long)]
+    audience: Option<String>,
+    /// Who must have issued the tokens.
+    #[arg(long)]
+    issuer: Option<String>,
+    /// How many seconds the issuer's clock may differ from this one.
+    #[arg(long, default_value_t = Rules::default().leeway)]
+    leeway: u32,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The key set of the identity provider: its https address, or a file. RS256, ES256 and EdDSA.
+    #[arg(long, value_name = "URL|FILE")]
+    jwks: Option<String>,
+    /// For development: a file with the secret of HS256 tokens, all its bytes (a line end too), 32 or more.
+    #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
 
-impl Keys {
-    pub(crate) async fn open(&self) -> Result<Identity, String> {
-        let file = self.secret_file.as_ref().ok_or("give --secret-file")?;
-        let secret = std::fs::read(file).map_err(|error| format!("the secret: {error}"))?;
-        Ok(Identity::new(secret))
+impl Tokens {
+    pub(crate) async fn open(self) -> Result<Identity, String> {
+        let keys = match (self.source.jwks, self.source.secret_file) {
+            (Some(url), _) if url.contains("://") => Keys::SetUrl(url),
+            (Some(file), _) => Keys::SetFile(file.into()),
+            (None, Some(file)) => {
+                Keys::Secret(std::fs::read(file).map_err(|error| format!("the secret: {error}"))?.into())
+            }
+            (None, None) => return Err("give --jwks or --secret-file".to_owned()),
+        };
+        let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: self.leeway };
+        Identity::open(keys, rules).await
     }
 }
 

@@ -97,14 +97,13 @@ impl SignIn {
             }
             .to_owned(),
             exp: exp.unsigned_abs(),
-            aud: AUDIENCE.to_owned(),
+            aud: identity::AUDIENCE.to_owned(),
         };
-        Ok((identity::sign(&self.secret, &claims), Timestamp::from_micros(exp * 1_000_000)))
+        let token = identity::sign(&self.secret, &claims)
+            .map_err(|message| Error::new(ErrorCode::Internal, message))?;
+        Ok((token, Timestamp::from_micros(exp * 1_000_000)))
     }
 }
-
-/// For whom the demo's tokens are.
-pub const AUDIENCE: &str = "medorder";
 
 pub(crate) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/demo", get(people)).route("/demo/sign-in", post(sign_in))
@@ -165,10 +164,10 @@ const OPEN: usize = 24;
 pub async fn fill(service: &OrderService) -> Result<Filled> {
     let admin = service.admin(actor("administrator")?.all_territories());
     let there = admin.territories().await?;
-    if !there.is_empty() {
-        return Ok(Filled { territories: there, orders: 0 });
-    }
     let mut lines = ORDERS.lines().map(Line::read).collect::<Result<Vec<_>>>()?;
+    if !there.is_empty() {
+        return Ok(Filled { territories: busiest_first(there, &lines), orders: 0 });
+    }
     lines.sort_by(|a, b| a.authored_on.cmp(&b.authored_on));
     let territories: BTreeSet<_> = lines.iter().map(|line| line.territory.clone()).collect();
     for territory in &territories {
@@ -179,6 +178,7 @@ pub async fn fill(service: &OrderService) -> Result<Filled> {
         admin.register_relationship(territory, patient, provider).await?;
     }
     let orders = lines.len();
+    let busiest = busiest_first(territories.into_iter().collect(), &lines);
     let mut by_territory: BTreeMap<TerritoryId, Vec<Line>> = BTreeMap::new();
     for line in lines {
         by_territory.entry(line.territory.clone()).or_default().push(line);
@@ -186,7 +186,14 @@ pub async fn fill(service: &OrderService) -> Result<Filled> {
     for (territory, lines) in by_territory {
         work(service, &territory, lines).await?;
     }
-    Ok(Filled { territories: territories.into_iter().collect(), orders })
+    Ok(Filled { territories: busiest, orders })
+}
+
+/// The territories in the order in which somebody who looks around wants to see them.
+fn busiest_first(mut territories: Vec<TerritoryId>, lines: &[Line]) -> Vec<TerritoryId> {
+    let orders = |id: &TerritoryId| lines.iter().filter(|line| line.territory == *id).count();
+    territories.sort_by_key(|id| std::cmp::Reverse(orders(id)));
+    territories
 }
 
 /// The orders of one territory, created and moved on.

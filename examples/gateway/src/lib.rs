@@ -11,6 +11,7 @@ mod app;
 mod audit;
 mod caller;
 pub mod demo;
+mod describe;
 pub mod identity;
 mod limits;
 mod live;

@@ -105,11 +105,11 @@ async fn subscribe(
     }
     let full = || Problem::too_many(Duration::from_secs(1));
     let permit = app.live.clone().try_acquire_owned().map_err(|_| full())?;
-    let subscription =
-        app.service.session(actor, territory.clone()).subscribe(order, since.as_deref()).await?;
-    let connection = Connection { app, token, territory, order, subscription, permit };
+    let subscription = app.service.session(actor, territory.clone()).subscribe(order, since.as_deref()).await;
+    let connection = Connection { app, token, territory, order, permit };
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(LONGEST_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| connection.run(socket)))
+    // What the engine refuses is said by the close: a browser shows its page no answer to a refused upgrade.
+    Ok(upgrade.on_upgrade(move |socket| connection.run(socket, subscription)))
 }
 
 /// `territory` and `since` of the query, or every fault of it.
@@ -159,7 +159,6 @@ struct Connection {
     token: String,
     territory: TerritoryId,
     order: Option<OrderId>,
-    subscription: Subscription,
     /// Held until the end, for the gateway waits for every connection when it goes away.
     permit: OwnedSemaphorePermit,
 }
@@ -175,9 +174,12 @@ enum End {
 }
 
 impl Connection {
-    async fn run(mut self, mut socket: WebSocket) {
+    async fn run(self, mut socket: WebSocket, subscription: Result<Subscription>) {
         metrics::gauge!("medorder_gateway_live_connections").increment(1);
-        let end = self.watch(&mut socket).await;
+        let end = match subscription {
+            Ok(subscription) => self.watch(&mut socket, subscription).await,
+            Err(error) => self.ended(&error).await,
+        };
         let (code, reason, patience) = match end {
             End::Told(code, reason) => (code, reason, self.app.pace.slow),
             End::Slow => (close::AGAIN, "too slow: resume with since=", self.app.pace.grace),
@@ -198,13 +200,13 @@ impl Connection {
         drop(self.permit);
     }
 
-    async fn watch(&mut self, socket: &mut WebSocket) -> End {
+    async fn watch(&self, socket: &mut WebSocket, mut subscription: Subscription) -> End {
         let pace = self.app.pace;
         let first = Subscribed {
             r#type: "SUBSCRIBED",
             territory_id: self.territory.as_str(),
             order_id: self.order.map(|id| id.to_string()),
-            cursor: self.subscription.cursor(),
+            cursor: subscription.cursor(),
         };
         if let Some(end) = send(socket, text(&wire::plain_json(&first)), pace.slow).await {
             return end;
@@ -219,7 +221,7 @@ impl Connection {
                 () = &mut closed => {
                     return End::Told(close::GOING_AWAY, "the gateway is going away: resume with since=");
                 }
-                event = self.subscription.next() => {
+                event = subscription.next() => {
                     let event = match event {
                         Ok(event) => event,
                         Err(error) => return self.ended(&error).await,
@@ -242,7 +244,7 @@ impl Connection {
                     }
                     answered = false;
                     // A token may lose its key, or the caller's clock its patience, while nothing happens.
-                    if self.app.identity.actor(&self.token).await.is_err() {
+                    if self.is_over().await {
                         return End::Told(close::TOKEN, "UNAUTHENTICATED");
                     }
                     if let Some(end) = send(socket, Message::Ping(Default::default()), pace.slow).await {
@@ -253,11 +255,17 @@ impl Connection {
         }
     }
 
+    /// Whether the token is good no more. A key set that cannot be read says nothing of it.
+    async fn is_over(&self) -> bool {
+        let again = self.app.identity.actor(&self.token).await;
+        again.is_err_and(|error| error.code() == ErrorCode::Unauthenticated)
+    }
+
     /// Why the log gives nothing more to this client.
     async fn ended(&self, error: &Error) -> End {
         let code = error.code();
         let denied = code == ErrorCode::AccessDenied;
-        if denied && self.app.identity.actor(&self.token).await.is_err() {
+        if denied && self.is_over().await {
             return End::Told(close::TOKEN, "UNAUTHENTICATED");
         }
         let number = match code {

@@ -13,7 +13,7 @@ use medorder::service::Builder;
 use medorder::storage::postgres::PostgresInit;
 use medorder::{AnchorFile, ErrorCode, KeyFile, OrderService, generate_key_file};
 use medorder_gateway::demo::{self, SignIn};
-use medorder_gateway::identity::Identity;
+use medorder_gateway::identity::{Identity, Keys, Rules};
 use medorder_gateway::{Gateway, Settings};
 use tokio::net::TcpListener;
 
@@ -87,7 +87,8 @@ async fn show(options: Demo) -> Result<(), String> {
     let service = open(&options, &database, &key, &folder).await?;
     let filled = demo::fill(&service).await.map_err(|error| said("the orders", &error))?;
     let secret = folder.secret()?;
-    let identity = Identity::new(secret.clone());
+    let identity =
+        Identity::open(Keys::Secret(secret.clone().into()), Rules { leeway: 0, ..Rules::default() }).await?;
     let sign_in = SignIn::new(secret, options.token_minutes, filled.territories);
     let settings = Settings {
         page: options.page.clone(),

@@ -27,11 +27,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Creates an order.
 #[utoipa::path(
-    post, path = "/api/v1/orders", tag = "orders", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A second request with it makes no second order"),
-    ),
+    post, path = "/api/v1/orders", operation_id = "create_order", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory, schema::Keyed),
     request_body = schema::CreateOrder,
     responses(
         (status = 201, body = schema::Success<schema::OrderSummary>,
@@ -65,19 +62,8 @@ const LIST: &[Parameter] = &[
 
 /// A page of orders, newest first. Each order in it leaves an entry in the audit.
 #[utoipa::path(
-    get, path = "/api/v1/orders", tag = "orders", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory of the orders"),
-        ("status" = Option<Vec<schema::OrderStatus>>, Query, style = Form, explode = false),
-        ("patient_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("provider_id" = Option<String>, Query, min_length = 1, max_length = 128),
-        ("created_from" = Option<String>, Query, format = DateTime, description = "At or after"),
-        ("created_to" = Option<String>, Query, format = DateTime, description = "Before"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "50 if absent"),
-        ("fields" = Option<Vec<schema::PhiField>>, Query, style = Form, explode = false,
-            description = "Absent: all that the roles may see; empty: none"),
-    ),
+    get, path = "/api/v1/orders", operation_id = "orders", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory, schema::OrdersWanted, schema::Limited, schema::Shown),
     responses((status = 200, body = schema::Success<schema::OrderPage>), schema::Failures)
 )]
 async fn list(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
@@ -88,13 +74,8 @@ const ORDER: &[Parameter] = &[Parameter("fields", Kind::List, None)];
 
 /// One order; leaves an entry in the audit.
 #[utoipa::path(
-    get, path = "/api/v1/orders/{order_id}", tag = "orders", security(("bearer" = [])),
-    params(
-        ("order_id" = String, Path, format = Uuid),
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-        ("fields" = Option<Vec<schema::PhiField>>, Query, style = Form, explode = false,
-            description = "Absent: all that the roles may see; empty: none"),
-    ),
+    get, path = "/api/v1/orders/{order_id}", operation_id = "order", tag = "orders", security(("bearer" = [])),
+    params(schema::OfOrder, schema::InTerritory, schema::Shown),
     responses(
         (status = 200, body = schema::Success<schema::Order>,
             headers(("ETag" = String, description = "The version, quoted"))),
@@ -112,13 +93,8 @@ async fn one(State(app): State<App>, caller: Caller, id: InPath, RawQuery(query)
 
 /// Moves an order on.
 #[utoipa::path(
-    put, path = "/api/v1/orders/{order_id}/status", tag = "orders", security(("bearer" = [])),
-    params(
-        ("order_id" = String, Path, format = Uuid),
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A second request with it makes no second change"),
-        ("If-Match" = Option<String>, Header, description = "The version the caller has seen, quoted"),
-    ),
+    put, path = "/api/v1/orders/{order_id}/status", operation_id = "update_status", tag = "orders", security(("bearer" = [])),
+    params(schema::OfOrder, schema::InTerritory, schema::Keyed, schema::Matched),
     request_body = schema::StatusChange,
     responses(
         (status = 200, body = schema::Success<schema::OrderSummary>,
@@ -143,12 +119,8 @@ async fn change(State(app): State<App>, caller: Caller, id: InPath, body: Json<O
 
 /// Deletes an order: its PHI is shredded, its audit stays.
 #[utoipa::path(
-    delete, path = "/api/v1/orders/{order_id}", tag = "orders", security(("bearer" = [])),
-    params(
-        ("order_id" = String, Path, format = Uuid),
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-        ("If-Match" = Option<String>, Header, description = "The version the caller has seen, quoted"),
-    ),
+    delete, path = "/api/v1/orders/{order_id}", operation_id = "delete_order", tag = "orders", security(("bearer" = [])),
+    params(schema::OfOrder, schema::InTerritory, schema::Matched),
     request_body = schema::DeleteOrder,
     responses(
         (status = 200, body = schema::Success<schema::OrderSummary>),
@@ -167,11 +139,8 @@ async fn delete(State(app): State<App>, caller: Caller, id: InPath, body: Json<O
 
 /// Every status, and whether the caller may move the order there now. Leaves no entry in the audit.
 #[utoipa::path(
-    get, path = "/api/v1/orders/{order_id}/transitions", tag = "orders", security(("bearer" = [])),
-    params(
-        ("order_id" = String, Path, format = Uuid),
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-    ),
+    get, path = "/api/v1/orders/{order_id}/transitions", operation_id = "allowed_transitions", tag = "orders", security(("bearer" = [])),
+    params(schema::OfOrder, schema::InTerritory),
     responses((status = 200, body = schema::Success<Vec<schema::Transition>>), schema::Failures)
 )]
 async fn transitions(
@@ -188,11 +157,8 @@ const IDS: usize = 100;
 
 /// The transitions of a page of orders. An order that is not there, or not in the territory, is left out.
 #[utoipa::path(
-    get, path = "/api/v1/orders/transitions", tag = "orders", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory of the orders"),
-        ("ids" = Vec<String>, Query, style = Form, explode = false, description = "At most 100 orders"),
-    ),
+    get, path = "/api/v1/orders/transitions", operation_id = "allowed_transitions_of_orders", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory, schema::OrdersNamed),
     responses((status = 200, body = schema::Success<Vec<schema::TransitionsOfOrder>>), schema::Failures)
 )]
 async fn transitions_of_many(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
@@ -236,11 +202,8 @@ const BY_KEY: &[Parameter] = &[Parameter("idempotency_key", Kind::Text, None)];
 
 /// The order that was created or last changed under a key; leaves an entry in the audit.
 #[utoipa::path(
-    get, path = "/api/v1/orders/by-key", tag = "orders", security(("bearer" = [])),
-    params(
-        ("Territory-Id" = String, Header, description = "The territory of the order"),
-        ("idempotency_key" = String, Query, min_length = 1, max_length = 128),
-    ),
+    get, path = "/api/v1/orders/by-key", operation_id = "order_by_key", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory, schema::KeyWanted),
     responses((status = 200, body = schema::Success<schema::OrderSummary>), schema::Failures)
 )]
 async fn by_key(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
@@ -249,8 +212,8 @@ async fn by_key(State(app): State<App>, caller: Caller, RawQuery(query): RawQuer
 
 /// Creates many orders; the answer has one result an item, in their order.
 #[utoipa::path(
-    post, path = "/api/v1/orders/batch", tag = "orders", security(("bearer" = [])),
-    params(("Territory-Id" = String, Header, description = "The territory of the orders")),
+    post, path = "/api/v1/orders/batch", operation_id = "create_orders", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory),
     request_body = schema::CreateOrders,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),
@@ -263,8 +226,8 @@ async fn create_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -
 
 /// Moves many orders on; the answer has one result an item, in their order.
 #[utoipa::path(
-    post, path = "/api/v1/orders/batch/status", tag = "orders", security(("bearer" = [])),
-    params(("Territory-Id" = String, Header, description = "The territory of the orders")),
+    post, path = "/api/v1/orders/batch/status", operation_id = "update_statuses", tag = "orders", security(("bearer" = [])),
+    params(schema::InTerritory),
     request_body = schema::StatusChanges,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),

@@ -125,7 +125,7 @@ mod tests {
         let error = renamed(Call::read("orders", json.as_bytes()).err().unwrap(), ORDERS);
         let mut faults: Vec<_> = error.faults().iter().map(ToString::to_string).collect();
         faults.sort();
-        assert_eq!(faults, ["colour unknown", "limit duplicate", "status[0] one_of"]);
+        assert_eq!(faults, ["colour unknown", "limit duplicate", "limit type", "status[0] one_of"]);
         const AFTER: &[Parameter] = &[Parameter("after.patient_id", Kind::Text, Some("after"))];
         let json = arguments(Some("after.patient_id="), AFTER, &[]).unwrap();
         assert_eq!(json, r#"{"after":{"patient_id":""}}"#);

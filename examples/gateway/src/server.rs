@@ -43,7 +43,7 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 /// Every route with what surrounds it.
 pub(crate) fn router(app: App, page: Option<&std::path::Path>) -> axum::Router {
     let (routes, document) = api::routes().split_for_parts();
-    let document = std::sync::Arc::new(api::text(&document));
+    let document = std::sync::Arc::new(api::text(document));
     let router = routes
         .route("/api/openapi.json", get(move || async move { json(document.as_bytes().to_vec()) }))
         .route("/healthz", get(|| async { json(br#"{"status":"success","data":"alive"}"#.to_vec()) }))

@@ -97,7 +97,7 @@ async fn the_audit_is_read_verified_exported_and_signed() {
     assert!(seqs.len() >= 4, "every entry is there");
     assert_eq!(seqs, (1..=seqs.len()).map(|seq| json!(seq)).collect::<Vec<_>>());
 
-    let all = medorder_gateway::identity::sign(support::SECRET, &claims(&["administrator"], json!("*"), 60));
+    let all = support::sign(&claims(&["administrator"], json!("*"), 60));
     let signed = gateway.call(Call::new("POST", "/api/v1/checkpoints").bearer(&all)).await.data();
     let notes: Vec<_> = signed["checkpoints"].as_array().unwrap().iter().map(text).collect();
     let note = notes.iter().find(|note| note.contains("north")).expect("a note of the territory");

@@ -20,6 +20,7 @@ mod source;
 mod steps;
 mod suites;
 mod tally;
+mod venv;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ cargo xtask demo      builds the reference gateway and its page and starts them 
                       PostgreSQL database (with `--owner URL --role NAME` the first time), also from several
                       gateways at once; more with `cargo xtask demo --help`.
 cargo xtask gateway   runs the suites of gateway and page alone, those that `cargo test` does not run.
+                      With `api` the fuzz of the API alone.
 cargo xtask layers    which module of the engine may use which, and the other rules that are checked in
                       the source alone: file length, no unsafe code, no path of somebody's machine.
 cargo xtask help      this text.
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
             done(install::read(options).and_then(|target| install::install(&project, &target)))
         }
         ["demo", passed_on @ ..] => done(gateway::demo(&project, passed_on)),
+        ["gateway", "api"] => run::all(&project, steps::API_ALONE),
         ["gateway"] => run::all(&project, steps::GATEWAY_ALONE),
         ["layers"] => done(steps::source_rules(&project)),
         [] | ["help" | "-h" | "--help"] => {

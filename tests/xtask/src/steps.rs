@@ -34,6 +34,9 @@ pub(crate) const FACES_ALONE: &[Step] = &[FACES, FACE_SUITES];
 /// The gateway and its page alone.
 pub(crate) const GATEWAY_ALONE: &[Step] = &[GATEWAY];
 
+/// The fuzz of the gateway's API alone.
+pub(crate) const API_ALONE: &[Step] = &[Step { name: "fuzz of the API", work: gateway::test_api }];
+
 const SETUP: Step = Step { name: "machine", work: |project, _| setup::complete(project).map(ok) };
 const FORMAT: Step = Step { name: "format", work: |project, _| cargo(project, &["fmt", "--all", "--check"]) };
 const CLIPPY: Step = Step {

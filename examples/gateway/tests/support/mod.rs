@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use medorder::{Actor, KeyFile, OrderService, Purpose, RoleName, TerritoryId, generate_key_file};
-use medorder_gateway::identity::{self, Claims};
+use medorder_gateway::identity::{self, Claims, Identity, Keys, Rules};
 use medorder_gateway::{Gateway, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -197,11 +197,16 @@ pub fn claims(roles: &[&str], territories: Value, seconds: i64) -> Claims {
 
 /// A token for these roles in `north` and `nowhere`, which is not registered.
 pub fn token(roles: &[&str]) -> String {
-    identity::sign(SECRET, &claims(roles, json!(["north", "nowhere"]), 600))
+    sign(&claims(roles, json!(["north", "nowhere"]), 600))
 }
 
-pub async fn identity() -> identity::Identity {
-    identity::Identity::new(SECRET.to_vec())
+pub fn sign(claims: &Claims) -> String {
+    identity::sign(SECRET, claims).expect("a token")
+}
+
+async fn identity() -> Identity {
+    let rules = Rules { leeway: 0, ..Rules::default() };
+    Identity::open(Keys::Secret(SECRET.to_vec().into()), rules).await.expect("a secret")
 }
 
 /// An order with every field.

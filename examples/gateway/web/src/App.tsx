@@ -17,13 +17,15 @@ import { Boundary } from "./ui/Boundary";
 import { Dialog } from "./ui/Dialog";
 import { Empty } from "./ui/states";
 
+const NONE: string[] = [];
+
 export function App() {
   const { session, expired } = useSessionState();
   const demo = useDemo();
   if (!session) return <Welcome demo={demo} />;
   return (
     <>
-      <TerritoryProvider key={session.user_id} known={demo?.territories ?? []}>
+      <TerritoryProvider key={session.user_id} known={demo?.territories ?? NONE}>
         <LiveProvider>
           <Shell />
         </LiveProvider>

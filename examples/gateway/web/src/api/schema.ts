@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** Every entry with all hashed columns, one JSON object a line. An answer that ends before its end is cut off. */
-        get: operations["export"];
+        get: operations["export_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Recomputes the territory's audit and orders from their stored bytes, and says what is wrong with them. */
-        post: operations["verify"];
+        post: operations["verify_audit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -97,10 +97,10 @@ export interface paths {
             cookie?: never;
         };
         /** A page of orders, newest first. Each order in it leaves an entry in the audit. */
-        get: operations["list"];
+        get: operations["orders"];
         put?: never;
         /** Creates an order. */
-        post: operations["create"];
+        post: operations["create_order"];
         delete?: never;
         options?: never;
         head?: never;
@@ -117,7 +117,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Creates many orders; the answer has one result an item, in their order. */
-        post: operations["create_many"];
+        post: operations["create_orders"];
         delete?: never;
         options?: never;
         head?: never;
@@ -134,7 +134,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Moves many orders on; the answer has one result an item, in their order. */
-        post: operations["change_many"];
+        post: operations["update_statuses"];
         delete?: never;
         options?: never;
         head?: never;
@@ -149,7 +149,7 @@ export interface paths {
             cookie?: never;
         };
         /** The order that was created or last changed under a key; leaves an entry in the audit. */
-        get: operations["by_key"];
+        get: operations["order_by_key"];
         put?: never;
         post?: never;
         delete?: never;
@@ -166,7 +166,7 @@ export interface paths {
             cookie?: never;
         };
         /** The transitions of a page of orders. An order that is not there, or not in the territory, is left out. */
-        get: operations["transitions_of_many"];
+        get: operations["allowed_transitions_of_orders"];
         put?: never;
         post?: never;
         delete?: never;
@@ -183,11 +183,11 @@ export interface paths {
             cookie?: never;
         };
         /** One order; leaves an entry in the audit. */
-        get: operations["one"];
+        get: operations["order"];
         put?: never;
         post?: never;
         /** Deletes an order: its PHI is shredded, its audit stays. */
-        delete: operations["delete"];
+        delete: operations["delete_order"];
         options?: never;
         head?: never;
         patch?: never;
@@ -202,7 +202,7 @@ export interface paths {
         };
         get?: never;
         /** Moves an order on. */
-        put: operations["change"];
+        put: operations["update_status"];
         post?: never;
         delete?: never;
         options?: never;
@@ -218,7 +218,7 @@ export interface paths {
             cookie?: never;
         };
         /** Every status, and whether the caller may move the order there now. Leaves no entry in the audit. */
-        get: operations["transitions"];
+        get: operations["allowed_transitions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -311,7 +311,21 @@ export interface components {
             /** @description Signed heads, to be kept outside the database. */
             checkpoints: string[];
         };
-        /** @description An order to create. Lengths are in bytes of UTF-8. */
+        /**
+         * @description An order to create. Lengths are in bytes of UTF-8.
+         * @example {
+         *       "diagnosis_codes": [
+         *         "http://snomed.info/sct|59621000"
+         *       ],
+         *       "insurance": {
+         *         "carrier": "Prairie Mutual",
+         *         "policy_number": "POL-A118A8BE"
+         *       },
+         *       "patient_id": "79a66c97-6131-3213-f3c9-4606946ab056",
+         *       "provider_id": "npi-9999969790",
+         *       "service_type": "lisinopril 10 MG Oral Tablet"
+         *     }
+         */
         CreateOrder: {
             /** @description PHI: ICD-10-CM codes, or FHIR tokens `system|code`. */
             diagnosis_codes: string[];
@@ -328,7 +342,20 @@ export interface components {
             /** @description PHI. */
             service_type: string;
         };
-        /** @description At most 10,000 orders to create. */
+        /**
+         * @description At most 10,000 orders to create.
+         * @example {
+         *       "mode": "each",
+         *       "requests": [
+         *         {
+         *           "diagnosis_codes": [],
+         *           "patient_id": "79a66c97-6131-3213-f3c9-4606946ab056",
+         *           "provider_id": "npi-9999969790",
+         *           "service_type": "lisinopril 10 MG Oral Tablet"
+         *         }
+         *       ]
+         *     }
+         */
         CreateOrders: {
             mode: components["schemas"]["BatchMode"];
             /** @description An item that is no order fails for itself, or with all in an atomic batch. */
@@ -338,9 +365,13 @@ export interface components {
         Decision: {
             /**
              * Format: int64
-             * @description The version the caller has seen; the header `If-Match` says the same.
+             * @description The version the caller has seen; for one order the header `If-Match` says the same.
              */
             expected_version?: number | null;
+            /**
+             * @description The caller's own number of this request: a second one with it changes nothing. For one order the header
+             *     `Idempotency-Key` says the same.
+             */
             idempotency_key?: string | null;
             /** @description PHI, appended to the order's notes. */
             notes?: string | null;
@@ -350,7 +381,12 @@ export interface components {
             status: "verified" | "rejected";
             verification_data?: components["schemas"]["VerificationData"] | null;
         };
-        /** @description Why an order is deleted. */
+        /**
+         * @description Why an order is deleted.
+         * @example {
+         *       "reason": "entered for the wrong patient"
+         *     }
+         */
         DeleteOrder: {
             /**
              * Format: int64
@@ -441,6 +477,30 @@ export interface components {
             /** @description The fields asked for that the caller's roles may not see. */
             withheld: components["schemas"]["PhiField"][];
         };
+        /** @description A change of status of one order of many. */
+        OrderChange: components["schemas"]["OrderDecision"] | components["schemas"]["OrderStep"];
+        /** @description A decision on one order of many. */
+        OrderDecision: {
+            /**
+             * Format: int64
+             * @description The version the caller has seen; for one order the header `If-Match` says the same.
+             */
+            expected_version?: number | null;
+            /**
+             * @description The caller's own number of this request: a second one with it changes nothing. For one order the header
+             *     `Idempotency-Key` says the same.
+             */
+            idempotency_key?: string | null;
+            /** @description PHI, appended to the order's notes. */
+            notes?: string | null;
+            /** Format: uuid */
+            order_id: string;
+            /** @description Operational text, **not PHI**: it is shown in events and in the audit, and outlives the order. */
+            reason?: string | null;
+            /** @enum {string} */
+            status: "verified" | "rejected";
+            verification_data?: components["schemas"]["VerificationData"] | null;
+        };
         /** @description A page of orders, newest first. */
         OrderPage: {
             /** @description Live updates with `since=` this miss nothing since the first page. */
@@ -454,6 +514,27 @@ export interface components {
          * @enum {string}
          */
         OrderStatus: "pending_verification" | "verified" | "rejected" | "in_progress" | "completed" | "cancelled";
+        /** @description A step of one order of many. */
+        OrderStep: {
+            /**
+             * Format: int64
+             * @description The version the caller has seen; for one order the header `If-Match` says the same.
+             */
+            expected_version?: number | null;
+            /**
+             * @description The caller's own number of this request: a second one with it changes nothing. For one order the header
+             *     `Idempotency-Key` says the same.
+             */
+            idempotency_key?: string | null;
+            /** @description PHI, appended to the order's notes. */
+            notes?: string | null;
+            /** Format: uuid */
+            order_id: string;
+            /** @description Operational text, **not PHI**: it is shown in events and in the audit, and outlives the order. */
+            reason?: string | null;
+            /** @enum {string} */
+            status: "pending_verification" | "in_progress" | "completed" | "cancelled";
+        };
         /** @description The plain columns of an order. */
         OrderSummary: {
             /** Format: date-time */
@@ -498,22 +579,47 @@ export interface components {
             territories: components["schemas"]["Territories"];
             user_id: string;
         };
-        /** @description A change of status. */
+        /**
+         * @description A change of status.
+         * @example {
+         *       "status": "verified",
+         *       "verification_data": {
+         *         "insurance_status": "confirmed",
+         *         "verification_method": "payer portal",
+         *         "verified_by": "v.okafor"
+         *       }
+         *     }
+         */
         StatusChange: components["schemas"]["Decision"] | components["schemas"]["Step"];
-        /** @description At most 10,000 changes, each `{order_id}` and the members of a [`StatusChange`]. */
+        /**
+         * @description At most 10,000 changes.
+         * @example {
+         *       "changes": [
+         *         {
+         *           "order_id": "0198f3c2-0000-7000-8000-000000000001",
+         *           "reason": "not covered by the plan",
+         *           "status": "rejected"
+         *         }
+         *       ],
+         *       "mode": "each"
+         *     }
+         */
         StatusChanges: {
-            changes: {
-                [key: string]: unknown;
-            }[];
+            /** @description An item that is no change fails for itself, or with all in an atomic batch. */
+            changes: components["schemas"]["OrderChange"][];
             mode: components["schemas"]["BatchMode"];
         };
         /** @description Every other step; `cancelled` needs a reason or notes. */
         Step: {
             /**
              * Format: int64
-             * @description The version the caller has seen; the header `If-Match` says the same.
+             * @description The version the caller has seen; for one order the header `If-Match` says the same.
              */
             expected_version?: number | null;
+            /**
+             * @description The caller's own number of this request: a second one with it changes nothing. For one order the header
+             *     `Idempotency-Key` says the same.
+             */
             idempotency_key?: string | null;
             /** @description PHI, appended to the order's notes. */
             notes?: string | null;
@@ -722,17 +828,20 @@ export interface operations {
                 order_id?: string;
                 patient_id?: string;
                 user_id?: string;
-                /** @description At or after */
+                /** @description At or after. */
                 from?: string;
-                /** @description Before */
+                /** @description Before. */
                 to?: string;
-                /** @description `next` of the page before */
+                /** @description `next` of the page before. */
                 after?: number;
-                /** @description 50 if absent */
+                /** @description The most items of the page; 50 if absent. */
                 limit?: number;
             };
             header: {
-                /** @description The territory whose audit is read */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -742,6 +851,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -751,6 +862,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -760,6 +873,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -769,6 +886,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -778,6 +897,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -787,6 +908,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -796,6 +921,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -808,6 +935,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -816,11 +947,14 @@ export interface operations {
             };
         };
     };
-    export: {
+    export_audit: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory whose audit is exported */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -830,6 +964,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -839,6 +975,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -848,6 +986,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -857,6 +999,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -866,6 +1010,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -875,6 +1021,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -884,6 +1034,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -896,6 +1048,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -904,11 +1060,14 @@ export interface operations {
             };
         };
     };
-    verify: {
+    verify_audit: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory whose audit is verified */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -922,6 +1081,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -931,6 +1092,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -940,6 +1103,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -949,6 +1116,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -958,6 +1127,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -967,6 +1138,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -976,6 +1149,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -985,6 +1160,19 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `AUDIT_BROKEN`: the checkpoint is not of this database and territory */
+            422: {
+                headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -994,6 +1182,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1003,6 +1195,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1015,6 +1209,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1034,6 +1232,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1043,6 +1243,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1052,6 +1254,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1061,6 +1267,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1070,6 +1278,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1079,6 +1289,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1088,6 +1302,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1100,6 +1316,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1112,13 +1332,16 @@ export interface operations {
         parameters: {
             query: {
                 patient_id: string;
-                /** @description `next` of the page before */
+                /** @description `next` of the page before. */
                 after?: number;
-                /** @description 50 if absent */
+                /** @description The most items of the page; 50 if absent. */
                 limit?: number;
             };
             header: {
-                /** @description The territory whose audit is read */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1128,6 +1351,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1137,6 +1362,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1146,6 +1373,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1155,6 +1386,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1164,6 +1397,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1173,6 +1408,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1182,6 +1421,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1194,6 +1435,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1202,25 +1447,29 @@ export interface operations {
             };
         };
     };
-    list: {
+    orders: {
         parameters: {
             query?: {
+                /** @description Absent or empty: every status. */
                 status?: components["schemas"]["OrderStatus"][];
                 patient_id?: string;
                 provider_id?: string;
-                /** @description At or after */
+                /** @description At or after. */
                 created_from?: string;
-                /** @description Before */
+                /** @description Before. */
                 created_to?: string;
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the page before, whose filter must be the same. */
                 cursor?: string;
-                /** @description 50 if absent */
+                /** @description The most items of the page; 50 if absent. */
                 limit?: number;
-                /** @description Absent: all that the roles may see; empty: none */
+                /** @description Absent: every field that the roles may see; empty: none. */
                 fields?: components["schemas"]["PhiField"][];
             };
             header: {
-                /** @description The territory of the orders */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1230,6 +1479,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1239,6 +1490,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1248,6 +1501,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1257,6 +1514,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1266,6 +1525,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1275,6 +1536,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1284,6 +1549,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1296,6 +1563,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1304,14 +1575,20 @@ export interface operations {
             };
         };
     };
-    create: {
+    create_order: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
-                /** @description A second request with it makes no second order */
-                "Idempotency-Key"?: string | null;
+                /**
+                 * @description The caller's own number of this request: a second request with it does nothing a second time. The member
+                 *     `idempotency_key` of the body says the same, and may have any character that is no control character.
+                 */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -1327,6 +1604,8 @@ export interface operations {
                     /** @description The version, quoted */
                     ETag?: string;
                     Location?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1336,6 +1615,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1345,6 +1626,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1354,6 +1639,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1363,6 +1650,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1372,6 +1661,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1381,6 +1672,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1390,6 +1683,8 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1399,6 +1694,8 @@ export interface operations {
             /** @description `PATIENT_PROVIDER_MISMATCH`, `IDEMPOTENCY_MISMATCH` */
             422: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1408,6 +1705,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1417,6 +1718,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1429,6 +1732,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1437,11 +1744,14 @@ export interface operations {
             };
         };
     };
-    create_many: {
+    create_orders: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the orders */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1455,6 +1765,8 @@ export interface operations {
         responses: {
             207: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1464,6 +1776,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1473,6 +1787,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1482,6 +1800,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1491,6 +1811,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1500,6 +1822,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1509,6 +1833,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1518,6 +1844,8 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1527,6 +1855,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1536,6 +1868,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1548,6 +1882,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1556,11 +1894,14 @@ export interface operations {
             };
         };
     };
-    change_many: {
+    update_statuses: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the orders */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1574,6 +1915,8 @@ export interface operations {
         responses: {
             207: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1583,6 +1926,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1592,6 +1937,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1601,6 +1950,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1610,6 +1961,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1619,6 +1972,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1628,6 +1983,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1637,6 +1994,8 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1646,6 +2005,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1655,6 +2018,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1667,6 +2032,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1675,13 +2044,16 @@ export interface operations {
             };
         };
     };
-    by_key: {
+    order_by_key: {
         parameters: {
             query: {
                 idempotency_key: string;
             };
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1691,6 +2063,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1700,6 +2074,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1709,6 +2085,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1718,6 +2098,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1727,6 +2109,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1736,6 +2120,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1745,6 +2133,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1757,6 +2147,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1765,14 +2159,17 @@ export interface operations {
             };
         };
     };
-    transitions_of_many: {
+    allowed_transitions_of_orders: {
         parameters: {
             query: {
-                /** @description At most 100 orders */
+                /** @description At most 100 orders. */
                 ids: string[];
             };
             header: {
-                /** @description The territory of the orders */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -1782,6 +2179,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1791,6 +2190,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1800,6 +2201,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1809,6 +2214,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1818,6 +2225,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1827,6 +2236,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1836,6 +2249,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1848,6 +2263,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1856,17 +2275,21 @@ export interface operations {
             };
         };
     };
-    one: {
+    order: {
         parameters: {
             query?: {
-                /** @description Absent: all that the roles may see; empty: none */
+                /** @description Absent: every field that the roles may see; empty: none. */
                 fields?: components["schemas"]["PhiField"][];
             };
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path: {
+                /** @description The order, in lower case as every answer writes it. */
                 order_id: string;
             };
             cookie?: never;
@@ -1877,6 +2300,8 @@ export interface operations {
                 headers: {
                     /** @description The version, quoted */
                     ETag?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1886,6 +2311,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1895,6 +2322,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1904,6 +2335,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1913,6 +2346,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1922,6 +2357,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1931,6 +2370,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1943,6 +2384,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1951,16 +2396,24 @@ export interface operations {
             };
         };
     };
-    delete: {
+    delete_order: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
-                /** @description The version the caller has seen, quoted */
-                "If-Match"?: string | null;
+                /**
+                 * @description The version the caller has seen, as `ETag` gave it; `*` for any. The member `expected_version` of the body says
+                 *     the same.
+                 * @example "1"
+                 */
+                "If-Match"?: string;
             };
             path: {
+                /** @description The order, in lower case as every answer writes it. */
                 order_id: string;
             };
             cookie?: never;
@@ -1973,6 +2426,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1982,6 +2437,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1991,6 +2448,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2000,6 +2461,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2009,6 +2472,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2018,6 +2483,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2027,6 +2494,8 @@ export interface operations {
             /** @description `VERSION_CONFLICT` */
             409: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2036,6 +2505,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2045,6 +2516,8 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2054,6 +2527,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2063,6 +2540,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2075,6 +2554,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2083,18 +2566,29 @@ export interface operations {
             };
         };
     };
-    change: {
+    update_status: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
-                /** @description A second request with it makes no second change */
-                "Idempotency-Key"?: string | null;
-                /** @description The version the caller has seen, quoted */
-                "If-Match"?: string | null;
+                /**
+                 * @description The caller's own number of this request: a second request with it does nothing a second time. The member
+                 *     `idempotency_key` of the body says the same, and may have any character that is no control character.
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description The version the caller has seen, as `ETag` gave it; `*` for any. The member `expected_version` of the body says
+                 *     the same.
+                 * @example "1"
+                 */
+                "If-Match"?: string;
             };
             path: {
+                /** @description The order, in lower case as every answer writes it. */
                 order_id: string;
             };
             cookie?: never;
@@ -2109,6 +2603,8 @@ export interface operations {
                 headers: {
                     /** @description The version, quoted */
                     ETag?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2118,6 +2614,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2127,6 +2625,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2136,6 +2638,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2145,6 +2649,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2154,6 +2660,8 @@ export interface operations {
             /** @description The body took longer than 30 seconds. */
             408: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2163,6 +2671,8 @@ export interface operations {
             /** @description `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT` */
             409: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2172,6 +2682,8 @@ export interface operations {
             /** @description The body is too long. */
             413: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2181,6 +2693,8 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2190,6 +2704,8 @@ export interface operations {
             /** @description `IDEMPOTENCY_MISMATCH` */
             422: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2199,6 +2715,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2208,6 +2728,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2220,6 +2742,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2228,14 +2754,18 @@ export interface operations {
             };
         };
     };
-    transitions: {
+    allowed_transitions: {
         parameters: {
             query?: never;
             header: {
-                /** @description The territory of the order */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path: {
+                /** @description The order, in lower case as every answer writes it. */
                 order_id: string;
             };
             cookie?: never;
@@ -2244,6 +2774,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2253,6 +2785,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2262,6 +2796,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2271,6 +2809,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2280,6 +2820,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2289,6 +2831,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2298,6 +2844,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2310,6 +2858,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2323,15 +2875,18 @@ export interface operations {
             query?: {
                 patient_id?: string;
                 provider_id?: string;
-                /** @description `next.patient_id` of the page before */
+                /** @description `next.patient_id` of the page before; stands with `after.provider_id`. */
                 "after.patient_id"?: string;
-                /** @description `next.provider_id` of the page before */
+                /** @description `next.provider_id` of the page before; stands with `after.patient_id`. */
                 "after.provider_id"?: string;
-                /** @description 50 if absent */
+                /** @description The most items of the page; 50 if absent. */
                 limit?: number;
             };
             header: {
-                /** @description The territory whose registry is read */
+                /**
+                 * @description The territory that the call is about.
+                 * @example emporia
+                 */
                 "Territory-Id": string;
             };
             path?: never;
@@ -2341,6 +2896,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2350,6 +2907,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2359,6 +2918,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2368,6 +2931,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2377,6 +2942,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2386,6 +2953,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2395,6 +2966,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2407,6 +2980,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2426,6 +3003,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2435,6 +3014,8 @@ export interface operations {
             /** @description `VALIDATION_ERROR` with every fault, `INVALID_CURSOR`. */
             400: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2444,6 +3025,10 @@ export interface operations {
             /** @description `UNAUTHENTICATED`. */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2453,6 +3038,8 @@ export interface operations {
             /** @description `ACCESS_DENIED`, `TERRITORY_MISMATCH`. */
             403: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2462,6 +3049,8 @@ export interface operations {
             /** @description `TERRITORY_NOT_FOUND`, `ORDER_NOT_FOUND`. */
             404: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2471,6 +3060,10 @@ export interface operations {
             /** @description Too many requests: nothing happened, try again after `Retry-After` seconds. */
             429: {
                 headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2480,6 +3073,8 @@ export interface operations {
             /** @description The code tells an operator what is wrong. */
             500: {
                 headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2492,6 +3087,10 @@ export interface operations {
              */
             503: {
                 headers: {
+                    /** @description How many seconds to wait; absent with `OUTCOME_UNKNOWN`. */
+                    "Retry-After"?: number;
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -16,7 +16,11 @@ const Context = createContext<(TerritoryState & { caller: Caller }) | null>(null
 export function TerritoryProvider({ known, children }: { known: string[]; children: ReactNode }) {
   const { territories: granted, token } = useSession();
   const client = useQueryClient();
-  const territories = granted === "*" && known.length > 0 ? known : granted;
+  const territories = useMemo(() => {
+    if (granted === "*") return known.length > 0 ? known : granted;
+    // The demo names its busiest territory first, which is what somebody who looks around wants to see.
+    return [...known.filter((name) => granted.includes(name)), ...granted.filter((name) => !known.includes(name))];
+  }, [granted, known]);
   const [chosen, setChosen] = useState<string | null>(null);
   const first = territories === "*" ? "" : (territories[0] ?? "");
   const territory =
