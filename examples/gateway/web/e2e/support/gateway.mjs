@@ -87,7 +87,7 @@ export class Gateway {
     writeFileSync(join(this.folder, 'hs256.secret'), Buffer.alloc(32, 7));
   }
 
-  /** A token as the host's identity provider would sign it. */
+  /** A token as the host's identity provider would sign it, good for so many seconds. */
   token(roles, territories, { user = USERS[roles[0]], seconds = 3600 } = {}) {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const claims = {

@@ -182,7 +182,7 @@ function useResume(feed: { current: Feed | null }) {
     return () => window.removeEventListener("online", wake);
   }, [feed]);
   useEffect(() => {
-    // A token that ended may have been refused as denied: a new one is worth a try after either.
+    // A new token may allow what the one before did not.
     const state = feed.current?.state;
     if (state === "expired" || state === "denied") feed.current?.retryNow();
   }, [feed, generation]);
