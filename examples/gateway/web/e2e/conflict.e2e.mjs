@@ -6,7 +6,7 @@ import { stage } from './support/stage.mjs';
 import { until } from './support/window.mjs';
 
 const { scene } = stage();
-const TERRITORY = 'wichita';
+const TERRITORY = 'burlington';
 
 /** Holds the next change of an order back, after the page has sent it and before the gateway gets it. */
 async function held({ page }, order) {

@@ -6,7 +6,7 @@ import { stage } from './support/stage.mjs';
 import { short, until } from './support/window.mjs';
 
 const { scene } = stage();
-const TERRITORY = 'hutchinson';
+const TERRITORY = 'burlington';
 
 scene('a page misses nothing that happened while its gateway was away', async ({ t, gateway, enter }) => {
   const ward = gateway.as('requester', TERRITORY);

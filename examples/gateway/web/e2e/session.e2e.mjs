@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { stage } from './support/stage.mjs';
 
 const { scene } = stage();
-const TERRITORY = 'cunningham';
+const TERRITORY = 'burlington';
 
 /** Fills a form in, up to the press that would send it. */
 async function typing(window, gateway, service, notes) {
@@ -19,7 +19,7 @@ async function typing(window, gateway, service, notes) {
 scene('a session that ends leaves the typed form, and it can be sent after signing in again', async ({ gateway, window }) => {
   const requester = await window();
   const { page, dialog } = requester;
-  await requester.signInWith(gateway.token(['requester'], [TERRITORY], { seconds: 10 }));
+  await requester.signInWith(gateway.token(['requester'], [TERRITORY], { seconds: 8 }));
   await requester.live();
   await typing(requester, gateway, 'Sleep study, service-16k', 'Snores, notes-27l');
 

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { stage } from './support/stage.mjs';
 
 const { scene } = stage();
-const TERRITORY = 'topeka';
+const TERRITORY = 'burlington';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const DESK = { width: 1280, height: 800 };
@@ -68,16 +68,31 @@ function inspector() {
   return { look, conclude };
 }
 
-scene('the sign-in, open and refused', async ({ t, gateway, window }) => {
+scene('the sign-in and the administration', async ({ t, gateway, window }) => {
   const { look, conclude } = inspector();
+  const order = await gateway.as('requester', TERRITORY).create();
   const visitor = await window();
-  await visitor.page.getByRole('button', { name: /^requester/ }).waitFor();
+  const { page, dialog } = visitor;
+  await page.getByRole('button', { name: /^requester/ }).waitFor();
   await look(visitor, 'sign-in');
   visitor.expect(/status of 401 /);
-  await visitor.page.getByLabel('Access token').fill(`${gateway.token(['requester'], [TERRITORY])}x`);
-  await visitor.page.getByRole('button', { name: 'Sign in', exact: true }).click();
-  await visitor.page.getByRole('alert').waitFor();
+  await page.getByLabel('Access token').fill(`${gateway.token(['requester'], [TERRITORY])}x`);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.getByRole('alert').waitFor();
   await look(visitor, 'sign-in refused');
+
+  await visitor.signInAs('administrator');
+  await visitor.choose(TERRITORY);
+  await page.getByRole('button', { name: 'Sign a checkpoint' }).click();
+  await page.getByText(/notes? signed/).waitFor();
+  await page.getByRole('button', { name: 'Delete…' }).click();
+  await page.getByText('This is not the id of an order.').waitFor();
+  await look(visitor, 'administration');
+  await page.getByLabel('Order id').fill(order.id);
+  await page.getByRole('button', { name: 'Delete…' }).click();
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await dialog.getByText('Say why the order is deleted.').waitFor();
+  await look(visitor, 'deletion');
   conclude(t);
 });
 
@@ -147,30 +162,30 @@ scene('the dialogs of a step, an empty list and what went wrong', async ({ t, ga
   await verifier.said('is now rejected');
   await look(verifier, 'list with a message');
 
-  const small = await enter('verifier', 'burlington');
-  await small.page.getByRole('radio', { name: 'Cancelled', exact: true }).check();
-  await small.page.getByText('No order has this status').waitFor();
-  await look(small, 'empty list');
+  await page.getByRole('radio', { name: 'Completed', exact: true }).check();
+  await page.getByText('No order has this status').waitFor();
+  await look(verifier, 'empty list');
 
-  const error = { code: 'STORAGE_UNAVAILABLE', message: 'the database is away', details: {} };
-  small.expect(/status of 503 /);
-  await small.page.route('**/api/v1/orders?*', (route) => route.fulfill({ status: 503, json: { status: 'error', error } }));
-  await small.page.getByRole('radio', { name: 'Rejected', exact: true }).check();
-  await small.page.getByRole('alert').filter({ hasText: 'The orders could not be loaded' }).waitFor();
-  await look(small, 'list that cannot be read');
+  const refuse = (status, code) =>
+    page.route('**/api/v1/orders?*', (route) =>
+      route.fulfill({ status, json: { status: 'error', error: { code, message: 'refused by the test', details: {} } } }),
+    );
+  verifier.expect(/status of 503 /);
+  await refuse(503, 'STORAGE_UNAVAILABLE');
+  await page.getByRole('radio', { name: 'In progress', exact: true }).check();
+  await page.getByRole('alert').filter({ hasText: 'The orders could not be loaded' }).waitFor();
+  await look(verifier, 'list that cannot be read');
 
   verifier.expect(/status of 401 /);
-  const refused = { code: 'UNAUTHENTICATED', message: 'the token is expired', details: {} };
-  await page.route('**/api/v1/orders?*', (route) => route.fulfill({ status: 401, json: { status: 'error', error: refused } }));
+  await refuse(401, 'UNAUTHENTICATED');
   await page.getByRole('radio', { name: 'Verified', exact: true }).check();
   await page.getByRole('dialog', { name: 'Your session has ended' }).waitFor();
   await look(verifier, 'end of the session');
   conclude(t);
 });
 
-scene('the audit and the administration', async ({ t, gateway, window }) => {
+scene('the audit', async ({ t, gateway, window }) => {
   const { look, conclude } = inspector();
-  const order = await gateway.as('requester', TERRITORY).create();
   const auditor = await window();
   const { page } = auditor;
   await auditor.signInWith(gateway.token(['auditor'], [TERRITORY]));
@@ -185,19 +200,5 @@ scene('the audit and the administration', async ({ t, gateway, window }) => {
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('Nothing of this kind was recorded.').waitFor();
   await look(auditor, 'audit without entries');
-
-  const admin = await window();
-  await admin.signInAs('administrator');
-  await admin.choose(TERRITORY);
-  await admin.page.getByRole('button', { name: 'Sign a checkpoint' }).click();
-  await admin.page.getByText(/notes? signed/).waitFor();
-  await admin.page.getByRole('button', { name: 'Delete…' }).click();
-  await admin.page.getByText('This is not the id of an order.').waitFor();
-  await look(admin, 'administration');
-  await admin.page.getByLabel('Order id').fill(order.id);
-  await admin.page.getByRole('button', { name: 'Delete…' }).click();
-  await admin.dialog.getByRole('button', { name: 'Delete for good' }).click();
-  await admin.dialog.getByText('Say why the order is deleted.').waitFor();
-  await look(admin, 'deletion');
   conclude(t);
 });

@@ -36,17 +36,17 @@ export function stage() {
   function scene(name, work) {
     test(name, async (t) => {
       const windows = [];
-      const window = async (options = {}) => {
-        const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce', ...options });
+      const window = async () => {
+        const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce' });
         const opened = new Window(context, await context.newPage(), gateway.origin);
         windows.push(opened);
         await opened.open();
         return opened;
       };
-      /** A window of somebody with these roles, with the list of the territory in front of them. */
-      const enter = async (roles, territory, options = {}) => {
-        const opened = await window(options);
-        await opened.signInWith(gateway.token([roles].flat(), [territory]));
+      /** A window of somebody of this role, with the list of the first territory in front of them. */
+      const enter = async (role, ...territories) => {
+        const opened = await window();
+        await opened.signInWith(gateway.token([role], territories));
         await opened.live();
         return opened;
       };

@@ -49,9 +49,10 @@ export class Window {
 
   async #response(response) {
     const head = JSON.stringify(await response.allHeaders().catch(() => ({})));
+    // What the page itself gave up, or what broke half-way, has no body to read; a whole answer must be read.
+    const whole = (await response.finished().catch((error) => error)) === null;
     const body = await response.body().catch((error) => {
-      // A connection that broke half-way has no body to read; a whole answer must be read.
-      if (response.ok() && response.status() !== 204) this.#fault(`unread: ${response.url()} ${error.message}`);
+      if (whole && !response.request().failure()) this.#fault(`unread: ${response.url()} ${error.message}`);
       return '';
     });
     this.received.push(`${response.url()}\n${head}\n${body}`);
