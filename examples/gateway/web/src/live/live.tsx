@@ -189,7 +189,9 @@ function useResume(feed: { current: Feed | null }) {
     return () => window.removeEventListener("online", wake);
   }, [feed]);
   useEffect(() => {
-    if (feed.current?.state === "expired") feed.current.retryNow();
+    // A new token may allow what the one before did not.
+    const state = feed.current?.state;
+    if (state === "expired" || state === "denied") feed.current?.retryNow();
   }, [feed, generation]);
 }
 
