@@ -14,7 +14,7 @@ use crate::answer::{Answer, Handled, Problem, both};
 use crate::app::App;
 use crate::caller::{Caller, Json, ONE};
 use crate::orders::called;
-use crate::query::{Kind, Parameter};
+use crate::query::{self, Kind, Parameter};
 use crate::schema;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -105,8 +105,13 @@ fn has_checkpoint(body: &[u8]) -> bool {
         schema::Failures,
     )
 )]
-async fn export(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
-    let export = caller.session(&app)?.export_audit().await?;
+async fn export(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let (session, ()) = both(caller.session(&app), query::nothing(query.as_deref()))?;
+    let export = session.export_audit().await?;
     let lines = stream::try_unfold(export, |mut export: AuditExport| async move {
         let page = export.next_page().await?;
         let mut lines = Vec::new();

@@ -53,6 +53,14 @@ pub(crate) fn arguments(query: Option<&str>, known: &[Parameter], fixed: &[(&str
     Ok(format!("{{{}}}", all.join(",")))
 }
 
+/// Refuses a query where none is looked at: who asks for a part must not be given all for it.
+pub(crate) fn nothing(query: Option<&str>) -> Result<()> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let names = pairs.map(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)));
+    let faults: Vec<_> = names.map(|name| Fault::new(name.unwrap_or_default(), Rule::Unknown)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::validation(faults)) }
+}
+
 /// The error as the caller of HTTP sees it: a parameter is called by its own name, not by the argument it fills.
 pub(crate) fn renamed(error: Error, known: &[Parameter]) -> Error {
     if error.faults().is_empty() {

@@ -7,8 +7,11 @@ mod support;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use medorder::BatchMode;
 use medorder::storage::postgres::PostgresInit;
+use medorder_gateway::identity::{Identity, Keys, Rules};
 use medorder_gateway::{Pace, Settings};
 use medorder_tests::postgres::{OWNER, RUNTIME, Server};
 use serde_json::{Value, json};
@@ -196,6 +199,40 @@ async fn a_session_ends_when_its_token_does() {
     let short = support::sign(&claims(&["requester"], json!(["north"]), 2));
     let mut watcher = connect(&gateway, "/orders?territory=north", &short).await.expect("a connection");
     event(&mut watcher).await;
+    let end = closed(&mut watcher).await;
+    assert_eq!((u16::from(end.code), end.reason.as_str()), (4401, "UNAUTHENTICATED"));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_the_key_of_its_token_is_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("jwks.json");
+    let key = |der: &[u8], kid: &str| {
+        let private = EncodingKey::from_ed_der(der);
+        let mut jwk = Jwk::from_encoding_key(&private, Algorithm::EdDSA).unwrap();
+        jwk.common.key_id = Some(kid.to_owned());
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let claims = claims(&["requester"], json!(["north"]), 600);
+        (jwk, jsonwebtoken::encode(&header, &claims, &private).unwrap())
+    };
+    let (old, old_token) = key(include_bytes!("data/keys/ed25519-a.der"), "old");
+    let (new, new_token) = key(include_bytes!("data/keys/ed25519-b.der"), "new");
+    std::fs::write(&set, json!({ "keys": [old] }).to_string()).unwrap();
+    let rules = Rules { audience: Some("medorder".to_owned()), ..Rules::default() };
+    let identity = Identity::open(Keys::SetFile(set.clone()), rules).await.unwrap();
+    let service = support::service(folder.path().join("orders.db"), folder.path()).await;
+    support::register(&service).await;
+    let pace = Pace { ping: Duration::from_millis(100), ..Pace::default() };
+    let settings = Settings { pace, ..Settings::default() };
+    let gateway = Running::with_identity(service, identity, settings).await;
+
+    let mut watcher = connect(&gateway, "/orders?territory=north", &old_token).await.expect("a connection");
+    event(&mut watcher).await;
+    std::fs::write(&set, json!({ "keys": [new] }).to_string()).unwrap();
+    // A token of a key that is not known makes the gateway read the set anew.
+    let renewed = gateway.call(Call::new("GET", "/api/v1/session").bearer(&new_token)).await;
+    assert_eq!(renewed.status, 200);
     let end = closed(&mut watcher).await;
     assert_eq!((u16::from(end.code), end.reason.as_str()), (4401, "UNAUTHENTICATED"));
     gateway.stop().await;

@@ -97,6 +97,10 @@ async fn the_audit_is_read_verified_exported_and_signed() {
     assert!(seqs.len() >= 4, "every entry is there");
     assert_eq!(seqs, (1..=seqs.len()).map(|seq| json!(seq)).collect::<Vec<_>>());
 
+    let part = format!("/api/v1/audit/export?order_id={id}");
+    let refused = gateway.call(Call::new("GET", &part).of(&["auditor"])).await;
+    assert_eq!(refused.faults(), ["order_id unknown"], "all entries are no answer to a question for some");
+
     let all = support::sign(&claims(&["administrator"], json!("*"), 60));
     let signed = gateway.call(Call::new("POST", "/api/v1/checkpoints").bearer(&all)).await.data();
     let notes: Vec<_> = signed["checkpoints"].as_array().unwrap().iter().map(text).collect();

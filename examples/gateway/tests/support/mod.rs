@@ -90,10 +90,15 @@ impl Running {
 
     /// A gateway on an open engine.
     pub async fn over(service: OrderService, settings: Settings) -> Self {
+        Self::with_identity(service, identity().await, settings).await
+    }
+
+    /// The same, with callers known by other tokens than those of the tests.
+    pub async fn with_identity(service: OrderService, identity: Identity, settings: Settings) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let gateway = Gateway::new(service, identity().await, settings);
+        let gateway = Gateway::new(service, identity, settings);
         let served = tokio::spawn(gateway.serve(listener, async {
             let _ = stopped.await;
         }));
