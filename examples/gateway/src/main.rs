@@ -23,6 +23,7 @@ use crate::folder::Folder;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    panics();
     let done = match arguments.command {
         Command::Serve(options) => {
             logs("info");
@@ -44,6 +45,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A panic's message may quote what was being worked on; where it was is enough to find it.
+fn panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(target: "medorder_gateway", place, "panic");
+    }));
 }
 
 /// Log lines on stderr, as `MEDORDER_LOG` says: `medorder_gateway` has one a request.

@@ -119,6 +119,21 @@ it("patches a row by an event, says it aloud, and reads no list again", async ()
   expect(calls.filter((call) => call.path === "/api/v1/orders")).toHaveLength(1);
 });
 
+it("announces an order that has come to the status of the filter, and reads the list when asked", async () => {
+  await signedIn();
+  fireEvent.click(await screen.findByRole("radio", { name: "Verified" }));
+  const lists = () => calls.filter((call) => call.method === "GET" && call.path === "/api/v1/orders").length;
+  await waitFor(() => expect(lists()).toBe(2));
+  feed().says(anEvent(9, 2, "in_progress"));
+  expect(screen.queryByRole("button", { name: /that is now/ })).toBeNull();
+  feed().says(anEvent(8, 2, "verified"));
+  const chip = await screen.findByRole("button", { name: "Show 1 order that is now verified" });
+  expect(lists()).toBe(2);
+  fireEvent.click(chip);
+  await waitFor(() => expect(lists()).toBe(3));
+  await waitFor(() => expect(screen.queryByRole("button", { name: /that is now/ })).toBeNull());
+});
+
 it("announces a new order and shows it when asked, by reading that order alone", async () => {
   await signedIn();
   await waitFor(() => expect(feed()).toBeTruthy());

@@ -25,8 +25,15 @@ interface Live {
   clearCreated(): void;
   /** Forgets one of them. */
   forget(id: string): void;
+  /** The last step of each order that has moved on, newest first: a filtered list may lack it now. */
+  moved: OrderEvent[];
+  /** Forgets these steps, once a list was read after them. */
+  forgetMoved(events: OrderEvent[]): void;
   reconnect(): void;
 }
+
+/** As many orders that moved on as are remembered for lists that are filtered. */
+const MOVED = 500;
 
 const Context = createContext<Live | null>(null);
 
@@ -39,6 +46,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const book = useMemo(() => new OrderBook(client, territory), [client, territory]);
   const [state, setState] = useState<FeedState>("connecting");
   const [created, setCreated] = useState<OrderEvent[]>([]);
+  const [moved, setMoved] = useState<OrderEvent[]>([]);
   const [round, setRound] = useState(0);
   const feed = useFeedHooks();
   const started = useRef<Feed | null>(null);
@@ -60,6 +68,10 @@ export function LiveProvider({ children }: { children: ReactNode }) {
           if (isNew && !book.shows(event.order_id)) {
             setCreated((list) => (list.some((item) => item.order_id === event.order_id) ? list : [event, ...list]));
           }
+          setMoved((list) => {
+            const others = list.filter((item) => item.order_id !== event.order_id);
+            return isNew || event.type === "ORDER_DELETED" ? others : [event, ...others].slice(0, MOVED);
+          });
           if (event.type === "ORDER_DELETED") {
             setCreated((list) => list.filter((item) => item.order_id !== event.order_id));
           }
@@ -69,6 +81,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
           // The lists were built on a position that is gone: load them anew and follow from there.
           started.current = null;
           setCreated([]);
+          setMoved([]);
           void client.resetQueries({ queryKey: keys.lists(territory) });
           setRound((count) => count + 1);
         },
@@ -84,6 +97,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       started.current?.stop();
       started.current = null;
       setCreated([]);
+      setMoved([]);
     },
     [territory, startFrom],
   );
@@ -100,10 +114,14 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     (id: string) => setCreated((list) => list.filter((event) => event.order_id !== id)),
     [],
   );
+  const forgetMoved = useCallback(
+    (events: OrderEvent[]) => setMoved((list) => list.filter((event) => !events.includes(event))),
+    [],
+  );
   const reconnect = useCallback(() => started.current?.retryNow(), []);
   const live = useMemo(
-    () => ({ book, state, startFrom, created, clearCreated, forget, reconnect }),
-    [book, state, startFrom, created, clearCreated, forget, reconnect],
+    () => ({ book, state, startFrom, created, clearCreated, forget, moved, forgetMoved, reconnect }),
+    [book, state, startFrom, created, clearCreated, forget, moved, forgetMoved, reconnect],
   );
   return <Context value={live}>{children}</Context>;
 }

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 
-import { STATUSES, type OrderStatus } from "../api/types";
+import { STATUSES, type OrderPage, type OrderStatus } from "../api/types";
 import { useLive } from "../live/live";
 import { useMay } from "../session/session";
 import { useTerritory } from "../session/territory";
@@ -62,6 +62,7 @@ export function OrdersPage({ place, onPlace }: { place: ListPlace; onPlace(place
 
       <StatusFilter chosen={place.status} onChoose={(status) => onPlace({ status, cursors: [null] })} />
       <Created place={place} onFirst={() => onPlace({ ...place, cursors: [null] })} />
+      <Moved status={place.status} onShow={refresh} />
 
       {page.isPending && <Loading label="Loading orders" lines={10} />}
       {page.isError && <Failed error={page.error} title="The orders could not be loaded" onRetry={() => void page.refetch()} />}
@@ -124,6 +125,25 @@ function StatusFilter({ chosen, onChoose }: { chosen: OrderStatus[]; onChoose(st
         </label>
       ))}
     </fieldset>
+  );
+}
+
+/** Orders that have come to the status the list is filtered by, and are not in it yet; announced as new ones are. */
+function Moved({ status, onShow }: { status: OrderStatus[]; onShow(): void }) {
+  const client = useQueryClient();
+  const { territory } = useTerritory();
+  const { moved } = useLive();
+  const pages = client.getQueriesData<OrderPage>({ queryKey: keys.filtered(territory, status) });
+  const shown = (id: string) => pages.some(([, page]) => page?.orders.some((order) => order.id === id));
+  const missing = moved.filter((event) => status.includes(event.new_status) && !shown(event.order_id));
+  const first = missing[0];
+  if (!first) return null;
+  const many = missing.length === 1 ? "1 order that is" : `${missing.length} orders that are`;
+  return (
+    <button type="button" className="created" onClick={onShow}>
+      <Icon name="refresh" />
+      {`Show ${many} now ${statusLabel(first.new_status).toLowerCase()}`}
+    </button>
   );
 }
 

@@ -18,11 +18,15 @@ const ONE_BY_ONE = 10;
 export function useOrderPage(status: OrderStatus[], cursor: string | null) {
   const caller = useCaller();
   const { territory } = useTerritory();
-  const { book, startFrom } = useLive();
+  const { book, startFrom, moved, forgetMoved } = useLive();
   const query = useQuery({
     queryKey: keys.list(territory, status, cursor),
-    queryFn: async ({ signal }) =>
-      book.freshPage(await api.listOrders(caller, { status }, cursor, PAGE, ["service_type"], signal)),
+    queryFn: async ({ signal }) => {
+      const before = moved.filter((event) => cursor === null && status.includes(event.new_status));
+      const page = await api.listOrders(caller, { status }, cursor, PAGE, ["service_type"], signal);
+      forgetMoved(before);
+      return book.freshPage(page);
+    },
     enabled: territory !== "",
   });
   const feedCursor = query.data?.feed_cursor;
