@@ -1,8 +1,11 @@
 //! The demo: real orders in a new database, and a sign-in for each role without a password. For one machine only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use axum::extract::State;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use medorder::access::role;
 use medorder::env::{Clock, SystemClock};
@@ -109,8 +112,8 @@ pub(crate) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/demo", get(people)).route("/demo/sign-in", post(sign_in))
 }
 
-async fn people(State(app): State<App>) -> Handled {
-    let demo = app.demo.as_ref().ok_or_else(no_demo)?;
+async fn people(State(app): State<App>, headers: HeaderMap) -> Handled {
+    let demo = here(&app, &headers)?;
     let people = PEOPLE
         .iter()
         .map(|person| json!({"role": person.role, "user_id": person.user_id, "describes": person.describes}));
@@ -119,13 +122,13 @@ async fn people(State(app): State<App>) -> Handled {
     Ok(Answer::data(&wire::plain_json(&about)))
 }
 
-async fn sign_in(State(app): State<App>, body: Json<ONE>) -> Handled {
+async fn sign_in(State(app): State<App>, headers: HeaderMap, body: Json<ONE>) -> Handled {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wanted {
         role: String,
     }
-    let demo = app.demo.as_ref().ok_or_else(no_demo)?;
+    let demo = here(&app, &headers)?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|_| Error::fault("", Rule::Format))?;
     let person = PEOPLE.iter().find(|person| person.role == wanted.role);
     let person = person.ok_or_else(|| Error::fault("role", Rule::OneOf))?;
@@ -136,8 +139,23 @@ async fn sign_in(State(app): State<App>, body: Json<ONE>) -> Handled {
     Ok(Answer::data(&wire::plain_json(&signed)))
 }
 
-fn no_demo() -> Problem {
-    Problem::http(axum::http::StatusCode::NOT_FOUND, "", Rule::Unknown)
+/// The demo's sign-in, for requests that call this machine by its own name. A page from elsewhere whose name was made to
+/// lead here would be of the same origin as the demo, and could sign in.
+fn here<'a>(app: &'a App, headers: &HeaderMap) -> std::result::Result<&'a SignIn, Problem> {
+    let demo = app.demo.as_ref();
+    let demo = demo.ok_or_else(|| Problem::http(StatusCode::NOT_FOUND, "", Rule::Unknown))?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    let is_own = host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    if is_own {
+        Ok(demo)
+    } else {
+        Err(Problem::http(StatusCode::MISDIRECTED_REQUEST, "Host", Rule::NotAllowed))
+    }
 }
 
 /// What [`fill`] put into the database.
