@@ -5,7 +5,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{audit, describe, orders};
+use crate::{audit, describe, orders, schema};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +16,7 @@ use crate::{audit, describe, orders};
             Live updates are WebSocket connections to `/orders?territory=` and `/orders/{order_id}?territory=`.",
     ),
     modifiers(&Bearer),
+    components(schemas(schema::Subscribed, schema::OrderStatusEvent)),
     tags(
         (name = "orders", description = "Orders and their life"),
         (name = "audit", description = "Who did and saw what"),

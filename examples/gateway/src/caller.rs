@@ -57,7 +57,7 @@ impl Caller {
     /// The key and the version that the headers `Idempotency-Key` and `If-Match` say; what the body says otherwise is
     /// a fault.
     pub(crate) fn conditions(&self, body: &[u8]) -> Result<Conditions> {
-        // The wire has judged the body before; here only what it says of these two is looked at.
+        // The wire judges the body; here only what it says of these two is looked at.
         let body: Conditions = serde_json::from_slice(body).unwrap_or_default();
         let key = text(&self.headers, &IDEMPOTENCY_KEY, "Idempotency-Key")
             .and_then(|header| one_of(header.map(str::to_owned), body.idempotency_key, "Idempotency-Key"));
@@ -65,6 +65,14 @@ impl Caller {
             self.matched_version().and_then(|header| one_of(header, body.expected_version, "If-Match"));
         both(key, version)
             .map(|(idempotency_key, expected_version)| Conditions { idempotency_key, expected_version })
+    }
+
+    /// Refuses a key for a batch as a whole: an item has a key of its own, or a retry would store it twice.
+    pub(crate) fn has_no_key(&self) -> Result<()> {
+        if self.headers.contains_key(&IDEMPOTENCY_KEY) {
+            return Err(Error::fault("Idempotency-Key", Rule::NotAllowed));
+        }
+        Ok(())
     }
 
     fn matched_version(&self) -> Result<Option<u64>> {

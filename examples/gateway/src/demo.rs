@@ -1,7 +1,6 @@
 //! The demo: real orders in a new database, and a sign-in for each role without a password. For one machine only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use axum::extract::State;
 use axum::http::uri::Authority;
@@ -113,7 +112,7 @@ pub(crate) fn routes() -> axum::Router<App> {
 }
 
 async fn people(State(app): State<App>, headers: HeaderMap) -> Handled {
-    let demo = here(&app, &headers)?;
+    let demo = demo(&app, &headers)?;
     let people = PEOPLE
         .iter()
         .map(|person| json!({"role": person.role, "user_id": person.user_id, "describes": person.describes}));
@@ -128,7 +127,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, body: Json<ONE>) ->
     struct Wanted {
         role: String,
     }
-    let demo = here(&app, &headers)?;
+    let demo = demo(&app, &headers)?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|_| Error::fault("", Rule::Format))?;
     let person = PEOPLE.iter().find(|person| person.role == wanted.role);
     let person = person.ok_or_else(|| Error::fault("role", Rule::OneOf))?;
@@ -139,22 +138,15 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, body: Json<ONE>) ->
     Ok(Answer::data(&wire::plain_json(&signed)))
 }
 
-/// The demo's sign-in, for requests that call this machine by its own name. A page from elsewhere whose name was made to
-/// lead here would be of the same origin as the demo, and could sign in.
-fn here<'a>(app: &'a App, headers: &HeaderMap) -> std::result::Result<&'a SignIn, Problem> {
-    let demo = app.demo.as_ref();
-    let demo = demo.ok_or_else(|| Problem::http(StatusCode::NOT_FOUND, "", Rule::Unknown))?;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.and_then(|host| host.parse::<Authority>().ok());
-    let is_own = host.is_some_and(|host| {
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    });
-    if is_own {
+/// The demo's sign-in, for a request that names this machine: a page from anywhere can have its own name lead here,
+/// and the browser would then take the demo for that page's server.
+fn demo<'a>(app: &'a App, headers: &HeaderMap) -> std::result::Result<&'a SignIn, Problem> {
+    let demo = app.demo.as_ref().ok_or_else(|| Problem::http(StatusCode::NOT_FOUND, "", Rule::Unknown))?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    if host.is_some_and(|host| identity::is_loopback(host.host())) {
         Ok(demo)
     } else {
-        Err(Problem::http(StatusCode::MISDIRECTED_REQUEST, "Host", Rule::NotAllowed))
+        Err(Problem::http(StatusCode::MISDIRECTED_REQUEST, "Host", Rule::OneOf))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use medorder::env::Env;
@@ -51,7 +50,11 @@ impl Folder {
         let path = self.path.join(SECRET);
         let trouble = |error: std::io::Error| format!("{}: {error}", path.display());
         let mut options = fs::OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
+        options.write(true).create_new(true);
+        // Elsewhere the permissions of the folder count.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(&path) {
             Ok(mut file) => {
                 let secret: [u8; 32] = Env::system().random().map_err(|error| error.to_string())?;
                 file.write_all(&secret).map_err(trouble)?;

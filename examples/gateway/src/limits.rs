@@ -8,7 +8,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::answer::Problem;
 
-/// Requests a second that are let through, and how many at once.
+/// Requests a second that are let through.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
     /// Requests a second of one user.
@@ -27,7 +27,7 @@ impl Default for Rates {
 }
 
 /// How many seconds' worth may come at once.
-const BURST: u32 = 3;
+const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// From how many callers on those who have been quiet are forgotten.
 const MANY: usize = 10_000;
 
@@ -38,7 +38,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(rates: Rates) -> Self {
-        let quota = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(rate.saturating_mul(BURST_OF));
+        let quota = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(rate.saturating_mul(BURST));
         Self {
             users: RateLimiter::keyed(quota(rates.user)),
             refused: RateLimiter::keyed(quota(rates.refused)),
@@ -53,7 +53,8 @@ impl Limits {
         judged(self.users.check_key(&user.to_owned()))
     }
 
-    /// Counts a refused token from `address`: whoever guesses is slowed down, whoever has a good token is not.
+    /// Counts a refused token from `address`. A good token from there is let through all the same: an address may be
+    /// that of a whole hospital.
     pub(crate) fn failed(&self, address: Option<IpAddr>) -> Result<(), Problem> {
         if self.refused.len() > MANY {
             self.refused.retain_recent();
@@ -61,11 +62,6 @@ impl Limits {
         judged(self.refused.check_key(&address))
     }
 }
-
-const BURST_OF: NonZeroU32 = match NonZeroU32::new(BURST) {
-    Some(burst) => burst,
-    None => NonZeroU32::MIN,
-};
 
 fn judged(answer: Result<(), governor::NotUntil<<DefaultClock as Clock>::Instant>>) -> Result<(), Problem> {
     answer.map_err(|until| Problem::too_many(until.wait_time_from(DefaultClock::default().now())))

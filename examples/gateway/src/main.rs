@@ -56,7 +56,8 @@ fn logs(usual: &str) {
 
 async fn serve(options: Serve) -> Result<(), String> {
     let keys = KeyFile::open(&options.key_file).map_err(|error| said("the key file", &error))?;
-    let mut builder = OrderService::builder(&options.database, keys);
+    // A mistyped path must not look like a hospital without orders.
+    let mut builder = OrderService::builder(&options.database, keys).create(false);
     if let Some(anchor) = &options.anchor {
         builder = builder.anchor(AnchorFile::open(anchor).map_err(|error| said("the anchor", &error))?);
     }
@@ -70,13 +71,15 @@ async fn serve(options: Serve) -> Result<(), String> {
     };
     let listener = listen(options.listen).await?;
     println!("http://{}", address(&listener)?);
-    run(Gateway::new(service, identity, settings), listener).await
+    run(Gateway::new(service, identity, settings), listener, stopped()).await
 }
 
 async fn show(options: Demo) -> Result<(), String> {
     if !options.listen.is_none_or(|address| address.ip().is_loopback()) {
         return Err("the demo signs in whoever asks, so it listens on loopback addresses only".to_owned());
     }
+    // Heard from here on, so that Ctrl-C leaves no folder behind while the demo is still being made.
+    let mut stop = tokio::spawn(stopped());
     let folder = Folder::open(options.folder.as_deref(), options.postgres.is_some())?;
     let key = folder.path().join("root.key");
     if !key.exists() {
@@ -85,7 +88,10 @@ async fn show(options: Demo) -> Result<(), String> {
     let database =
         options.postgres.clone().unwrap_or_else(|| folder.path().join("orders.db").display().to_string());
     let service = open(&options, &database, &key, &folder).await?;
-    let filled = demo::fill(&service).await.map_err(|error| said("the orders", &error))?;
+    let filled = tokio::select! {
+        filled = demo::fill(&service) => filled.map_err(|error| said("the orders", &error))?,
+        _ = &mut stop => return service.close().await.map_err(|error| said("the end", &error)),
+    };
     let secret = folder.secret()?;
     let identity =
         Identity::open(Keys::Secret(secret.clone().into()), Rules { leeway: 0, ..Rules::default() }).await?;
@@ -112,7 +118,10 @@ async fn show(options: Demo) -> Result<(), String> {
     println!("\ndata     {}", folder.told());
     println!("Ctrl-C   ends it");
     println!("\nopen     http://{}", address(&listener)?);
-    run(Gateway::new(service, identity, settings), listener).await
+    let stop = async {
+        let _ = stop.await;
+    };
+    run(Gateway::new(service, identity, settings), listener, stop).await
 }
 
 async fn open(
@@ -141,8 +150,8 @@ async fn open(
     })
 }
 
-async fn run(gateway: Gateway, listener: TcpListener) -> Result<(), String> {
-    gateway.serve(listener, stopped()).await.map_err(|error| said("the end", &error))
+async fn run(gateway: Gateway, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), String> {
+    gateway.serve(listener, stop).await.map_err(|error| said("the end", &error))
 }
 
 /// Ends at Ctrl-C, or when the system asks.

@@ -38,8 +38,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn create(State(app): State<App>, caller: Caller, body: Json<ONE>) -> Handled {
-    let (session, mut request) = both(caller.session(&app), wire::create_order(&body))?;
-    if let Some(key) = caller.conditions(&body)?.idempotency_key {
+    let judged = both(caller.session(&app), wire::create_order(&body));
+    let ((session, mut request), conditions) = both(judged, caller.conditions(&body))?;
+    if let Some(key) = conditions.idempotency_key {
         request = request.idempotency_key(key);
     }
     let order = session.create_order(request).await?;
@@ -105,8 +106,8 @@ async fn one(State(app): State<App>, caller: Caller, id: InPath, RawQuery(query)
     )
 )]
 async fn change(State(app): State<App>, caller: Caller, id: InPath, body: Json<ONE>) -> Handled {
-    let ((session, id), mut change) = both(both(caller.session(&app), id.id()), wire::status_change(&body))?;
-    let conditions = caller.conditions(&body)?;
+    let judged = both(both(caller.session(&app), id.id()), wire::status_change(&body));
+    let (((session, id), mut change), conditions) = both(judged, caller.conditions(&body))?;
     if let Some(key) = conditions.idempotency_key {
         change = change.idempotency_key(key);
     }
@@ -129,8 +130,9 @@ async fn change(State(app): State<App>, caller: Caller, id: InPath, body: Json<O
     )
 )]
 async fn delete(State(app): State<App>, caller: Caller, id: InPath, body: Json<ONE>) -> Handled {
-    let ((session, id), mut request) = both(both(caller.session(&app), id.id()), wire::delete_order(&body))?;
-    if let Some(version) = caller.conditions(&body)?.expected_version {
+    let judged = both(both(caller.session(&app), id.id()), wire::delete_order(&body));
+    let (((session, id), mut request), conditions) = both(judged, caller.conditions(&body))?;
+    if let Some(version) = conditions.expected_version {
         request = request.expected_version(version);
     }
     let order = session.delete_order(id, request).await?;
@@ -155,7 +157,8 @@ async fn transitions(
 /// The most orders whose transitions one call answers: a page of the list.
 const IDS: usize = 100;
 
-/// The transitions of a page of orders. An order that is not there, or not in the territory, is left out.
+/// The transitions of a page of orders. An order that is not there is left out; one of another territory is refused,
+/// and the others with it.
 #[utoipa::path(
     get, path = "/api/v1/orders/transitions", operation_id = "allowed_transitions_of_orders", tag = "orders", security(("bearer" = [])),
     params(schema::InTerritory, schema::OrdersNamed),
@@ -163,13 +166,16 @@ const IDS: usize = 100;
 )]
 async fn transitions_of_many(State(app): State<App>, caller: Caller, RawQuery(query): RawQuery) -> Handled {
     let (session, ids) = both(caller.session(&app), ids(query.as_deref()))?;
+    let at_home = caller.actor.has_territory(session.territory());
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         match session.allowed_transitions(id).await {
             Ok(transitions) => {
                 all.push(serde_json::json!({"order_id": id.to_string(), "transitions": transitions}))
             }
-            Err(error) if matches!(error.code(), ErrorCode::OrderNotFound) => {}
+            Err(error) if error.code() == ErrorCode::OrderNotFound => {}
+            // Of the order, if not of the caller.
+            Err(error) if error.code() == ErrorCode::TerritoryMismatch && at_home => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -239,7 +245,8 @@ async fn change_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -
 }
 
 async fn batch(app: &App, caller: &Caller, name: &str, body: &[u8]) -> Handled {
-    let (session, call) = both(caller.session(app), Call::read(name, body))?;
+    let judged = both(caller.session(app), Call::read(name, body));
+    let ((session, call), ()) = both(judged, caller.has_no_key())?;
     let results = session.make(call).await?;
     Ok(Answer::data(&results.to_json()).status(StatusCode::MULTI_STATUS))
 }

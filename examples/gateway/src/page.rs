@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -19,7 +20,7 @@ pub(crate) fn around(router: axum::Router<App>, folder: &Path) -> axum::Router<A
     let assets = ServeDir::new(folder.join("assets")).append_index_html_on_directories(false);
     let files = axum::Router::new()
         .nest_service("/assets", assets)
-        .layer(fixed(header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, kept))
         .route_service("/", tower_http::services::ServeFile::new(folder.join("index.html")))
         .route_service("/favicon.svg", tower_http::services::ServeFile::new(folder.join("favicon.svg")))
         .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
@@ -29,6 +30,13 @@ pub(crate) fn around(router: axum::Router<App>, folder: &Path) -> axum::Router<A
             "camera=(), geolocation=(), microphone=()",
         ));
     router.merge(files)
+}
+
+/// How long a browser keeps an answer. That a file is missing is true for now only: while gateways are renewed one by
+/// one, an old one is asked for files of the new page.
+fn kept<B>(response: &Response<B>) -> Option<HeaderValue> {
+    let is_there = !response.status().is_client_error() && !response.status().is_server_error();
+    is_there.then(|| HeaderValue::from_static("public, max-age=31536000, immutable"))
 }
 
 fn fixed(name: header::HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

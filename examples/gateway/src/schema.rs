@@ -5,6 +5,7 @@
 
 mod answers;
 mod failures;
+mod live;
 mod parameters;
 mod requests;
 
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 pub(crate) use answers::*;
 pub(crate) use failures::*;
+pub(crate) use live::*;
 pub(crate) use parameters::*;
 pub(crate) use requests::*;
 

@@ -9,8 +9,7 @@ mod support;
 use std::time::Duration;
 
 use medorder_gateway::Settings;
-use medorder_gateway::demo::SignIn;
-use support::{Running, SECRET, token};
+use support::{Running, token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -266,27 +265,5 @@ async fn a_method_is_one_of_the_route() {
     let answer =
         exchange(&gateway, &request("GET /orders?territory=north HTTP/1.1", upgrade, ""), false).await;
     assert_eq!(answer.refusal(), (426, "Upgrade required".to_owned()));
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn the_demo_signs_in_whoever_calls_this_machine_by_its_own_name() {
-    let demo = SignIn::new(SECRET.to_vec(), 10, vec!["north".parse().unwrap()]);
-    let gateway = Running::start(Settings { demo: Some(demo), ..Settings::default() }).await;
-    let body = r#"{"role":"auditor"}"#;
-    let sign_in = |host: &str| {
-        format!(
-            "POST /demo/sign-in HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080"] {
-        assert_eq!(exchange(&gateway, sign_in(host).as_bytes(), false).await.statuses(), [200], "{host}");
-    }
-    for host in ["elsewhere.example:8080", "localhost.example", "127.0.0.1.example", "10.0.0.1", ""] {
-        let answer = exchange(&gateway, sign_in(host).as_bytes(), false).await;
-        assert_eq!(answer.refusal(), (421, "Host not_allowed".to_owned()), "{host}");
-    }
     gateway.stop().await;
 }

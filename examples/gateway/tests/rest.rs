@@ -190,6 +190,9 @@ async fn faults_of_path_headers_and_body_are_listed_together() {
     assert_eq!(gateway.call(call).await.faults(), ["If-Match not_allowed"]);
     let call = Call::new("PUT", &path).of(&["verifier"]).header("if-match", "W/\"1\"").json(&change);
     assert_eq!(gateway.call(call).await.faults(), ["If-Match format"]);
+    let call = Call::new("PUT", &path).of(&["verifier"]).header("if-match", "1");
+    let faults = gateway.call(call.json(&json!({"status": "done"}))).await.faults();
+    assert_eq!(faults, ["status one_of", "If-Match format"]);
     gateway.stop().await;
 }
 
@@ -206,6 +209,10 @@ async fn a_batch_answers_for_each_item() {
     assert_eq!(statuses(&each), ["success", "error"]);
     let atomic = gateway.call(Call::new("POST", path).of(&["requester"]).json(&body("atomic"))).await;
     assert_eq!(statuses(&atomic), ["not_applied", "error"]);
+
+    // A key for the whole batch would promise what no item keeps.
+    let keyed = Call::new("POST", path).of(&["requester"]).header("idempotency-key", "a");
+    assert_eq!(gateway.call(keyed.json(&body("each"))).await.faults(), ["Idempotency-Key not_allowed"]);
 
     let id = each.data()[0]["data"]["id"].clone();
     let mut change = verified();
@@ -233,8 +240,28 @@ async fn the_next_steps_of_a_page_come_in_one_answer() {
     assert_eq!(all[0]["transitions"], alone);
     let verify = alone.as_array().unwrap().iter().find(|option| option["status"] == "verified").unwrap();
     assert_eq!((&verify["allowed"], &verify["needs"]), (&json!(true), &json!(["verification_data"])));
+    // One that lies elsewhere is left out like one that is nowhere; a caller who may not be here is refused.
+    let both = support::sign(&claims(&["requester", "verifier"], json!(["north", "south"]), 60));
+    let there = Call::new("POST", ORDERS).bearer(&both).header("territory-id", "south").json(&order());
+    let other = text(&gateway.call(there).await.data()["id"]).to_owned();
+    let path = format!("/api/v1/orders/transitions?ids={first},{other}");
+    let here =
+        gateway.call(Call::new("GET", &path).bearer(&both).header("territory-id", "north")).await.data();
+    assert_eq!(here.as_array().unwrap().len(), 1);
+    let path = format!("/api/v1/orders/transitions?ids={other}");
+    let refused =
+        Call::new("GET", &path).bearer(&support::token(&["verifier"])).header("territory-id", "south");
+    assert_eq!(gateway.call(refused).await.code(), "TERRITORY_MISMATCH");
     let bad = gateway.call(Call::new("GET", "/api/v1/orders/transitions?ids=7,8").of(&["verifier"])).await;
     assert_eq!(bad.faults(), ["ids[0] format", "ids[1] format"]);
+
+    // An order of another territory is refused, and not as if it were nowhere.
+    let both = support::sign(&claims(&["verifier"], json!(["north", "south"]), 60));
+    for path in [path, format!("{ORDERS}/{first}")] {
+        let other = Call::new("GET", &path).bearer(&both).header("territory-id", "south");
+        let answer = gateway.call(other).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "TERRITORY_MISMATCH"), "{path}");
+    }
     gateway.stop().await;
 }
 

@@ -10,6 +10,19 @@ export default ts.config(
   a11y.flatConfigs.strict,
   hooks.configs.flat.recommended,
   {
+    // Half of such a file runs in Node, the other half in the page it drives.
+    files: ["e2e/**/*.mjs"],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...["Buffer", "URL", "fetch", "performance", "process", "setTimeout"],
+          ...["CSSTransition", "Event", "caches", "document", "getComputedStyle", "history", "indexedDB", "localStorage"],
+          ...["location", "navigator", "requestAnimationFrame", "sessionStorage", "window"],
+        ].map((name) => [name, "readonly"]),
+      ),
+    },
+  },
+  {
     rules: {
       // Effects that bring the page in step with a route or a token set state; that is what they are for.
       "react-hooks/set-state-in-effect": "off",

@@ -77,7 +77,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A set of ten RSA keys with their certificates is about 30 KiB.
 const LARGEST: u64 = 256 << 10;
 
-fn is_loopback(host: &str) -> bool {
+/// Whether `host`, as an address on the web names it, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost")
         || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())

@@ -29,6 +29,7 @@ use zeroize::Zeroizing;
 pub use self::claims::Claims;
 use self::claims::{Expected, Payload, SECOND};
 use self::fetch::Source;
+pub(crate) use self::fetch::is_loopback;
 use self::jwks::Key;
 use self::refusal::Refusal;
 use self::set::KeySet;

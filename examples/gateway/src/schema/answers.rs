@@ -183,7 +183,34 @@ pub(crate) struct AuditPage {
 pub(crate) struct VerifyReport {
     verdict: Verdict,
     anchored: bool,
-    chains: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// One a chain: that of the territory.
+    chains: Vec<ChainReport>,
+}
+
+/// What is true of one chain and its orders.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChainReport {
+    territory_id: String,
+    verdict: Verdict,
+    /// True if it was compared with a checkpoint from outside the database.
+    anchored: bool,
+    /// How many entries hold.
+    entries: u64,
+    /// How many orders were compared with their entries.
+    orders: u64,
+    /// The first record that is wrong; absent if none is.
+    #[schema(nullable = false)]
+    first_bad: Option<BadRecord>,
+}
+
+/// Where the first fault is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BadRecord {
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    order_id: String,
+    what: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -201,6 +228,29 @@ pub(crate) struct Checkpoints {
     checkpoints: Vec<String>,
 }
 
+/// A right that a role grants.
+#[derive(Serialize, ToSchema)]
+pub(crate) enum Permission {
+    #[serde(rename = "order.create")]
+    OrderCreate,
+    #[serde(rename = "order.view")]
+    OrderView,
+    #[serde(rename = "order.verify")]
+    OrderVerify,
+    #[serde(rename = "order.fulfil")]
+    OrderFulfil,
+    #[serde(rename = "order.cancel")]
+    OrderCancel,
+    #[serde(rename = "order.delete")]
+    OrderDelete,
+    #[serde(rename = "audit.read")]
+    AuditRead,
+    #[serde(rename = "directory.manage")]
+    DirectoryManage,
+    #[serde(rename = "keys.manage")]
+    KeysManage,
+}
+
 /// Who the caller is, as the gateway understands the token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Session {
@@ -211,7 +261,7 @@ pub(crate) struct Session {
     #[schema(format = DateTime, required)]
     expires_at: Option<String>,
     /// What the roles may do in any of the territories.
-    permissions: Vec<String>,
+    permissions: Vec<Permission>,
     /// The encrypted fields that the roles may see.
     fields: Vec<PhiField>,
 }

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 pub const SECRET: &[u8] = b"a secret of the tests, 32 bytes..";
 
-/// The pair that is registered in the territory `north`; `south` is registered and empty.
+/// The pair that is registered in the territories `north` and `south`.
 pub const PATIENT: &str = "pat-7781";
 pub const PROVIDER: &str = "npi-5512";
 
@@ -113,11 +113,11 @@ impl Running {
         let mut request = hyper::Request::new(Full::new(Bytes::from(call.body.unwrap_or_default())));
         *request.method_mut() = call.method.parse().expect("a method");
         *request.uri_mut() = call.path.parse().expect("a path");
-        request.headers_mut().insert("host", HeaderValue::from_static("localhost"));
         for (name, value) in &call.headers {
             let name: HeaderName = name.parse().expect("a name");
             request.headers_mut().append(name, value.parse().expect("a value"));
         }
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
         let response = sender.send_request(request).await.expect("an answer");
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
@@ -175,11 +175,11 @@ pub async fn register(service: &OrderService) {
     let actor = Actor::new("u-admin".parse().unwrap(), Purpose::Operations).role(administrator);
     let admin = service.admin(actor.all_territories());
     let north: TerritoryId = "north".parse().unwrap();
+    let (patient, provider) = (PATIENT.parse().unwrap(), PROVIDER.parse().unwrap());
     for territory in [&north, &"south".parse().unwrap()] {
         admin.register_territory(territory).await.expect("a territory");
+        admin.register_relationship(territory, &patient, &provider).await.expect("a relationship");
     }
-    let (patient, provider) = (PATIENT.parse().unwrap(), PROVIDER.parse().unwrap());
-    admin.register_relationship(&north, &patient, &provider).await.expect("a relationship");
 }
 
 pub fn claims(roles: &[&str], territories: Value, seconds: i64) -> Claims {

@@ -78,6 +78,36 @@ it("follows the territory from where the first page of the list ends", async () 
   expect(screen.getByText("Live")).toBeTruthy();
 });
 
+it("goes back to where the list ends if the feed had to start before it", async () => {
+  let send = () => {};
+  calls = gateway(async (call) => {
+    if (call.path === "/api/v1/orders") await new Promise<void>((resolve) => (send = resolve));
+    return answer(call);
+  });
+  vi.stubGlobal("WebSocket", LiveSocket);
+  render(
+    <SessionProvider>
+      <NoticesProvider>
+        <App />
+      </NoticesProvider>
+    </SessionProvider>,
+  );
+  fireEvent.click(await screen.findByRole("button", { name: /fulfiller/ }));
+  await waitFor(() => expect(feed()).toBeTruthy(), { timeout: 4_000 });
+  expect(new URL(feed().url).searchParams.has("since")).toBe(false);
+  feed().says({ type: "SUBSCRIBED", territory_id: TERRITORY, order_id: null, cursor: "f3" });
+  feed().says(anEvent(9, 1, "pending_verification"));
+  // The list was read before the feed began: what happened between the two is in neither.
+  act(() => send());
+  await screen.findAllByText("MRI brain");
+  await waitFor(() => expect(new URL(feed().url).searchParams.get("since")).toBe("f1"));
+  feed().says({ type: "SUBSCRIBED", territory_id: TERRITORY, order_id: null, cursor: "f1" });
+  feed().says(anEvent(2, 3, "in_progress"));
+  feed().says(anEvent(9, 1, "pending_verification"));
+  expect(await screen.findByText("In progress", { selector: ".chip" })).toBeTruthy();
+  expect(await screen.findByRole("button", { name: "Show 1 new order" })).toBeTruthy();
+});
+
 it("patches a row by an event, says it aloud, and reads no list again", async () => {
   await signedIn();
   await waitFor(() => expect(feed()).toBeTruthy());

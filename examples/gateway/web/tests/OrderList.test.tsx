@@ -1,9 +1,9 @@
-import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
 
 import { OrderList } from "../src/orders/OrderList";
 import { useOrderPage } from "../src/orders/queries";
-import { anOrder, draw, gateway, orderId, transitions, type Call } from "./help";
+import { anEvent, anOrder, draw, gateway, orderId, transitions, type Call } from "./help";
 
 const page = { orders: [anOrder(2), anOrder(1)], next_cursor: null, feed_cursor: "f" };
 const start = { status: "in_progress" as const, allowed: true, needs: [] };
@@ -138,4 +138,37 @@ it("asks for what a step needs, and sends nothing before", async () => {
     verification_data: { verified_by: "u-1", verification_method: "phone", insurance_status: "denied" },
   });
   expect(screen.getByLabelText<HTMLInputElement>("How it was verified").value).toBe("phone");
+});
+
+it("sends a form again as it was, though the order has moved on since", async () => {
+  HTMLDialogElement.prototype.showModal ??= vi.fn();
+  const cancel = { status: "cancelled" as const, allowed: true, needs: ["reason_or_notes" as const] };
+  const calls = gateway((call) => {
+    if (call.path.endsWith("/transitions")) {
+      return { data: call.query.get("ids")!.split(",").map((id) => ({ order_id: id, transitions: transitions(cancel) })) };
+    }
+    const isFirst = calls.filter((one) => one.method === "PUT").length === 1;
+    if (call.method === "PUT" && isFirst) return { code: "OUTCOME_UNKNOWN", http: 503 };
+    if (call.method === "PUT") return { data: { ...anOrder(2), status: "cancelled", version: 3 } };
+    return standard(call);
+  });
+  const feed = { onmessage: (_: { data: unknown }) => {}, onclose: null, close() {} };
+  vi.stubGlobal("WebSocket", function () {
+    return feed;
+  });
+  draw(<List />);
+  const name = new RegExp(`^Cancel order: order …${orderId(2).slice(-8)}`);
+  fireEvent.click(await screen.findByRole("button", { name }));
+  fireEvent.change(await screen.findByLabelText("Reason"), { target: { value: "out of service" } });
+  const sends = () => fireEvent.click(screen.getByRole("button", { name: "Cancel order" }));
+  sends();
+  await screen.findByText(/It is not certain whether this was stored/);
+  // It was stored, says the feed, before the user tries again.
+  act(() => feed.onmessage({ data: JSON.stringify(anEvent(2, 3, "cancelled")) }));
+  await waitFor(() => expect(within(row(2)).getByText("Cancelled")).toBeTruthy());
+  sends();
+  await waitFor(() => expect(calls.filter((call) => call.method === "PUT")).toHaveLength(2));
+  const [first, second] = calls.filter((call) => call.method === "PUT");
+  expect(first?.body).toMatchObject({ status: "cancelled", reason: "out of service", expected_version: 2 });
+  expect(second?.body).toEqual(first?.body);
 });

@@ -20,7 +20,8 @@ pub(crate) fn demo(project: &Project, arguments: &[&str]) -> Result<(), String> 
     if !project.root.join(PAGE).join("node_modules").is_dir() {
         println!("installing what the page is made of, into {PAGE}/node_modules");
     }
-    build(project)?;
+    run(&mut project.cargo(&["build", "--package", "medorder-gateway"]))?;
+    build_page(project)?;
     let mut demo = Command::new(program(project));
     demo.arg("demo").arg("--page").arg(page(project).join("dist")).args(arguments).current_dir(&project.root);
     // Two gateways on one database share key and secret, so their folder has to stay.
@@ -30,26 +31,32 @@ pub(crate) fn demo(project: &Project, arguments: &[&str]) -> Result<(), String> 
     replace_by(&mut demo)
 }
 
-/// Builds the gateway and the page.
-pub(crate) fn build(project: &Project) -> Result<(), String> {
-    run(&mut project.cargo(&["build", "--package", "medorder-gateway"]))?;
-    install(project)?;
-    run(&mut npm(project, &["run", "--silent", "build"]))
-}
-
-/// Fuzzes the API of the gateway as it is built.
+/// Fuzzes the API of the gateway.
 pub(crate) fn test_api(project: &Project, tally: &mut Tally) -> Result<Done, String> {
-    run(&mut project.cargo(&["build", "--package", "medorder-gateway"]))?;
+    build_for_suites(project)?;
     api::test(project, tally).map(|()| Done::Ok)
 }
 
 /// Runs the suites of the page, and those that drive gateway and page from outside.
 pub(crate) fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
-    build(project)?;
+    build_for_suites(project)?;
+    build_page(project)?;
+    run(&mut npm(project, &["run", "--silent", "lint"]))?;
     api::test(project, tally)?;
     counted(&mut npm(project, &["run", "--silent", "test"]), tally)?;
     let mut windows = npm(project, &["run", "--silent", "e2e"]);
     counted(windows.env("MEDORDER_GATEWAY", program(project)), tally)
+}
+
+/// Builds the gateway as all tests do, with the features of the whole workspace, so that nothing is built twice: the
+/// program comes with each of its suites.
+fn build_for_suites(project: &Project) -> Result<(), String> {
+    run(&mut project.cargo(&["test", "--workspace", "--all-features", "--no-run", "--test", "rest"]))
+}
+
+fn build_page(project: &Project) -> Result<(), String> {
+    install(project)?;
+    run(&mut npm(project, &["run", "--silent", "build"]))
 }
 
 const PAGE: &str = "examples/gateway/web";

@@ -165,7 +165,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The transitions of a page of orders. An order that is not there, or not in the territory, is left out. */
+        /**
+         * The transitions of a page of orders. An order that is not there is left out; one of another territory is refused,
+         *     and the others with it.
+         */
         get: operations["allowed_transitions_of_orders"];
         put?: never;
         post?: never;
@@ -300,6 +303,13 @@ export interface components {
             timestamp: string;
             user_id: string;
         };
+        /** @description Where the first fault is. */
+        BadRecord: {
+            order_id?: string;
+            /** Format: int64 */
+            seq?: number;
+            what: string;
+        };
         /**
          * @description `atomic` stores all or nothing; with `each` every item fails for itself.
          * @enum {string}
@@ -307,6 +317,25 @@ export interface components {
         BatchMode: "atomic" | "each";
         /** @description What became of one item of a batch. */
         BatchResult: components["schemas"]["Success_OrderSummary"] | components["schemas"]["Failure"] | components["schemas"]["NotApplied"];
+        /** @description What is true of one chain and its orders. */
+        ChainReport: {
+            /** @description True if it was compared with a checkpoint from outside the database. */
+            anchored: boolean;
+            /**
+             * Format: int64
+             * @description How many entries hold.
+             */
+            entries: number;
+            /** @description The first record that is wrong; absent if none is. */
+            first_bad?: components["schemas"]["BadRecord"];
+            /**
+             * Format: int64
+             * @description How many orders were compared with their entries.
+             */
+            orders: number;
+            territory_id: string;
+            verdict: components["schemas"]["Verdict"];
+        };
         Checkpoints: {
             /** @description Signed heads, to be kept outside the database. */
             checkpoints: string[];
@@ -514,6 +543,28 @@ export interface components {
          * @enum {string}
          */
         OrderStatus: "pending_verification" | "verified" | "rejected" | "in_progress" | "completed" | "cancelled";
+        /** @description A change of an order, once it is durable. Holds no PHI. */
+        OrderStatusEvent: {
+            context: {
+                /** @description Operational text, not PHI. */
+                reason?: string;
+                user_id: string;
+            };
+            /** @description Live updates with `since=` this go on after this event. */
+            cursor: string;
+            /** @description Of a deleted order its last. */
+            new_status: components["schemas"]["OrderStatus"];
+            old_status: components["schemas"]["OrderStatus"] | null;
+            /** Format: uuid */
+            order_id: string;
+            territory_id: string;
+            /** Format: date-time */
+            timestamp: string;
+            /** @enum {string} */
+            type: "ORDER_STATUS_CHANGED" | "ORDER_DELETED";
+            /** Format: int64 */
+            version: number;
+        };
         /** @description A step of one order of many. */
         OrderStep: {
             /**
@@ -551,6 +602,11 @@ export interface components {
             version: number;
         };
         /**
+         * @description A right that a role grants.
+         * @enum {string}
+         */
+        Permission: "order.create" | "order.view" | "order.verify" | "order.fulfil" | "order.cancel" | "order.delete" | "audit.read" | "directory.manage" | "keys.manage";
+        /**
          * @description A field that is encrypted at rest and shown by role.
          * @enum {string}
          */
@@ -573,7 +629,7 @@ export interface components {
             /** @description The encrypted fields that the roles may see. */
             fields: components["schemas"]["PhiField"][];
             /** @description What the roles may do in any of the territories. */
-            permissions: string[];
+            permissions: components["schemas"]["Permission"][];
             purpose: string;
             roles: string[];
             territories: components["schemas"]["Territories"];
@@ -627,6 +683,19 @@ export interface components {
             reason?: string | null;
             /** @enum {string} */
             status: "pending_verification" | "in_progress" | "completed" | "cancelled";
+        };
+        /** @description What a watcher hears first. */
+        Subscribed: {
+            /** @description Events from here on follow. */
+            cursor: string;
+            /**
+             * Format: uuid
+             * @description The one order that is watched; null for all of the territory.
+             */
+            order_id: string | null;
+            territory_id: string;
+            /** @enum {string} */
+            type: "SUBSCRIBED";
         };
         /** @description `{status: "success", data}`. */
         Success_AuditPage: {
@@ -721,7 +790,7 @@ export interface components {
                 /** @description The encrypted fields that the roles may see. */
                 fields: components["schemas"]["PhiField"][];
                 /** @description What the roles may do in any of the territories. */
-                permissions: string[];
+                permissions: components["schemas"]["Permission"][];
                 purpose: string;
                 roles: string[];
                 territories: components["schemas"]["Territories"];
@@ -764,9 +833,8 @@ export interface components {
             /** @description What a verification found. */
             data: {
                 anchored: boolean;
-                chains: {
-                    [key: string]: unknown;
-                }[];
+                /** @description One a chain: that of the territory. */
+                chains: components["schemas"]["ChainReport"][];
                 verdict: components["schemas"]["Verdict"];
             };
             /** @enum {string} */
@@ -808,9 +876,8 @@ export interface components {
         /** @description What a verification found. */
         VerifyReport: {
             anchored: boolean;
-            chains: {
-                [key: string]: unknown;
-            }[];
+            /** @description One a chain: that of the territory. */
+            chains: components["schemas"]["ChainReport"][];
             verdict: components["schemas"]["Verdict"];
         };
     };

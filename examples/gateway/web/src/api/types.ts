@@ -52,57 +52,18 @@ export type Verdict = Schemas["Verdict"];
 export type Fault = Schemas["Fault"];
 export type ErrorDetails = Schemas["ErrorDetails"];
 
-export interface VerifyReport {
-  verdict: Verdict;
-  anchored: boolean;
-  chains: ChainReport[];
-}
+export type VerifyReport = Schemas["VerifyReport"];
+export type ChainReport = Schemas["ChainReport"];
+export type Permission = Schemas["Permission"];
 
-export interface ChainReport {
-  territory_id: string;
-  verdict: Verdict;
-  anchored: boolean;
-  entries: number;
-  orders: number;
-  first_bad?: { seq?: number; order_id?: string; what: string };
-}
-
-export type Permission =
-  | "order.create"
-  | "order.view"
-  | "order.verify"
-  | "order.fulfil"
-  | "order.cancel"
-  | "order.delete"
-  | "audit.read"
-  | "directory.manage"
-  | "keys.manage";
-
-export type SessionInfo = Omit<Schemas["Session"], "permissions" | "territories"> & {
-  permissions: Permission[];
+export type SessionInfo = Omit<Schemas["Session"], "territories"> & {
   territories: string[] | "*";
 };
 
-// The live feed and the demo's sign-in are no part of the OpenAPI document.
+export type OrderEvent = Schemas["OrderStatusEvent"];
+export type Subscribed = Schemas["Subscribed"];
 
-export interface OrderEvent {
-  type: "ORDER_STATUS_CHANGED" | "ORDER_DELETED";
-  order_id: string;
-  territory_id: string;
-  old_status: OrderStatus | null;
-  new_status: OrderStatus;
-  timestamp: string;
-  context: { user_id: string; reason?: string };
-  version: number;
-  cursor: string;
-}
-
-export interface Subscribed {
-  type: "SUBSCRIBED";
-  territory_id: string;
-  order_id: string | null;
-  cursor: string;
-}
+// The demo's sign-in is no part of the OpenAPI document.
 
 export interface Demo {
   territories: string[];

@@ -207,6 +207,13 @@ export function feedUrl(territory: string, order: string | null, since: string |
   return base.href;
 }
 
+/** Somebody who moves on at once closes a connection not yet there, which browsers report as an error: it waits. */
 function browserSocket(url: string, protocols: string[]): Socket {
-  return new WebSocket(url, protocols) as unknown as Socket;
+  const socket = new WebSocket(url, protocols);
+  const close = socket.close.bind(socket);
+  socket.close = (code) => {
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => close(code);
+    else close(code);
+  };
+  return socket as unknown as Socket;
 }

@@ -42,10 +42,14 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const [round, setRound] = useState(0);
   const feed = useFeedHooks();
   const started = useRef<Feed | null>(null);
+  /** Whether it started where a list ends, and not at a moment that may be later than that. */
+  const joined = useRef(false);
 
   const startFrom = useCallback(
     (cursor: string | null) => {
-      if (!mayView || started.current) return;
+      if (!mayView || (started.current && (cursor === null || joined.current))) return;
+      started.current?.stop();
+      joined.current = cursor !== null;
       const next = new Feed({
         ...feed.common,
         url: (since) => feedUrl(territory, null, since),
@@ -53,7 +57,9 @@ export function LiveProvider({ children }: { children: ReactNode }) {
         onState: setState,
         onEvent: (event) => {
           const isNew = event.type === "ORDER_STATUS_CHANGED" && event.old_status === null;
-          if (isNew && !book.shows(event.order_id)) setCreated((list) => [event, ...list]);
+          if (isNew && !book.shows(event.order_id)) {
+            setCreated((list) => (list.some((item) => item.order_id === event.order_id) ? list : [event, ...list]));
+          }
           if (event.type === "ORDER_DELETED") {
             setCreated((list) => list.filter((item) => item.order_id !== event.order_id));
           }
@@ -82,7 +88,8 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     [territory, startFrom],
   );
   useEffect(() => {
-    // A page that shows no list still follows the territory; a list starts the feed from its own cursor.
+    // A page that shows no list still follows the territory; a list starts the feed from its own cursor, again if it
+    // comes later than this.
     const timer = setTimeout(() => startFrom(null), 3_000);
     return () => clearTimeout(timer);
   }, [startFrom, round]);
@@ -182,7 +189,9 @@ function useResume(feed: { current: Feed | null }) {
     return () => window.removeEventListener("online", wake);
   }, [feed]);
   useEffect(() => {
-    if (feed.current?.state === "expired") feed.current.retryNow();
+    // A new token may allow what the one before did not.
+    const state = feed.current?.state;
+    if (state === "expired" || state === "denied") feed.current?.retryNow();
   }, [feed, generation]);
 }
 

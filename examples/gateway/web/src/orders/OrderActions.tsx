@@ -25,7 +25,9 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   const mayDelete = useMay("order.delete");
   const { notify } = useNotices();
   const place = useRef<HTMLDivElement>(null);
-  const [asking, setAsking] = useState<OrderStatus | "delete" | null>(null);
+  // With the version that the user saw when the form was opened: a retry says the same again, and what somebody else
+  // does meanwhile is a conflict.
+  const [asking, setAsking] = useState<{ what: OrderStatus | "delete"; version: number } | null>(null);
 
   if (order.deleted) return <span className="quiet">None</span>;
   if (transitions.isPending) return <span className="skeleton skeleton-actions" aria-hidden="true" />;
@@ -52,7 +54,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
   function press(step: Transition) {
     if (moving !== null) return;
     if (step.needs.length > 0) {
-      setAsking(step.status);
+      setAsking({ what: step.status, version: order.version });
       return;
     }
     const idempotency_key = `step-${order.id}-${order.version}-${step.status}-${visit}`;
@@ -66,7 +68,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
     // A form stays open while its contents may still be of use; a conflict makes them pointless.
     onSend: async (request: StatusChange) => {
       try {
-        await send(request);
+        await send({ expected_version: asking?.version, ...request });
         setAsking(null);
       } catch (error) {
         const over = ["VERSION_CONFLICT", "INVALID_STATUS_TRANSITION", "ORDER_NOT_FOUND"];
@@ -96,16 +98,24 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
           type="button"
           className={`button button-danger ${compact ? "button-small" : ""}`}
           aria-label={`Delete order ${shortId(order.id)}`}
-          onClick={() => setAsking("delete")}
+          onClick={() => setAsking({ what: "delete", version: order.version })}
         >
           Delete
         </button>
       )}
       <Refused refused={refused} />
       {open.length === 0 && refused.length === 0 && <span className="quiet">No further steps</span>}
-      {asking === "verified" && <VerifyDialog {...dialog} />}
-      {(asking === "rejected" || asking === "cancelled") && <ReasonDialog {...dialog} status={asking} />}
-      {asking === "delete" && <DeleteDialog order={order} returnTo={place} onClose={() => setAsking(null)} />}
+      {asking?.what === "verified" && <VerifyDialog {...dialog} />}
+      {(asking?.what === "rejected" || asking?.what === "cancelled") && (
+        <ReasonDialog {...dialog} status={asking.what} />
+      )}
+      {asking?.what === "delete" && (
+        <DeleteDialog
+          order={{ id: order.id, version: asking.version }}
+          returnTo={place}
+          onClose={() => setAsking(null)}
+        />
+      )}
     </div>
   );
 }

@@ -18,7 +18,6 @@ import { fieldLabel, insuranceLabel } from "./words";
 /** One order: what the user's role may see of it, its next steps, and its story. */
 export function OrderView({ id }: { id: string }) {
   const order = useOrder(id);
-  const { events, state } = useOrderUpdates(id);
   const moving = usePendingStatus(id);
 
   return (
@@ -64,10 +63,16 @@ export function OrderView({ id }: { id: string }) {
             </>
           )}
         </div>
-        <Timeline events={events} state={state} />
+        {order.data && <Story id={id} />}
       </div>
     </article>
   );
+}
+
+/** Followed only once the order was found: each attempt at one that is refused is a denial in the audit. */
+function Story({ id }: { id: string }) {
+  const { events, state } = useOrderUpdates(id);
+  return <Timeline events={events} state={state} />;
 }
 
 function Details({ order, onReload }: { order: CachedOrder; onReload(): Promise<unknown> }) {
