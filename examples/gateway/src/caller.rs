@@ -165,24 +165,42 @@ impl<const LIMIT: usize> FromRequest<App> for Json<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> std::result::Result<Self, Problem> {
-        let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = media.map(|value| value.split(';').next().unwrap_or_default().trim());
-        match media {
-            Some(media) if media.eq_ignore_ascii_case("application/json") => {}
-            Some(_) => return Err(unsupported(Rule::OneOf)),
-            None => return Err(unsupported(Rule::Required)),
+        let headers = request.headers();
+        let media = single(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim();
+        if !media.eq_ignore_ascii_case("application/json") {
+            let rule = if media.is_empty() { Rule::Required } else { Rule::OneOf };
+            return Err(unsupported(&header::CONTENT_TYPE, rule));
+        }
+        let coding = single(headers, &header::CONTENT_ENCODING)?.unwrap_or("identity");
+        if !coding.eq_ignore_ascii_case("identity") {
+            return Err(unsupported(&header::CONTENT_ENCODING, Rule::OneOf));
         }
         let read = tokio::time::timeout(BODY_TIME, read(request.into_body(), LIMIT)).await;
         read.unwrap_or_else(|_| Err(Problem::http(StatusCode::REQUEST_TIMEOUT, "", Rule::Required))).map(Self)
     }
 }
 
-fn unsupported(rule: Rule) -> Problem {
-    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type", rule)
+fn unsupported(name: &HeaderName, rule: Rule) -> Problem {
+    let shown = if name == header::CONTENT_ENCODING { "Content-Encoding" } else { "Content-Type" };
+    Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, shown, rule)
+}
+
+/// What a header says of the body; one that stands twice means two things to two readers.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> std::result::Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(unsupported(name, Rule::Duplicate));
+    }
+    value.to_str().map(Some).map_err(|_| unsupported(name, Rule::Format))
 }
 
 async fn read(body: Body, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Problem> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Err(Problem::http(StatusCode::PAYLOAD_TOO_LARGE, "", Rule::TooLong));
+    }
     let mut body = Limited::new(body, limit);
     // What is promised by Content-Length; never more than a client has to send to get it.
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(FIRST)));

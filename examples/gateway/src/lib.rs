@@ -20,6 +20,7 @@ mod page;
 mod query;
 mod schema;
 mod server;
+mod stall;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -25,18 +25,21 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use crate::answer::{Failed, Problem};
 use crate::app::App;
 use crate::caller::{Peer, RequestId};
+use crate::stall::Impatient;
 use crate::{api, demo, live, page};
 
 /// The most connections at once; more wait to be accepted.
 pub(crate) const CONNECTIONS: usize = 2_048;
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// The longest head of a request, and how many headers it may have.
+/// The longest head of a request, more or less (the parser looks when it has read), and how many headers it may have.
 const HEAD_BYTES: usize = 32 * 1024;
 const HEAD_LINES: usize = 64;
 /// What the system holds for a client that does not read: enough for speed, and little enough that a client which is
 /// too slow is noticed soon and a thousand of them cost little.
 const SEND_BUFFER: usize = 256 * 1024;
+/// How long a client may take nothing of what it asked for; longer than a slow watcher of live updates has.
+const STALL: Duration = Duration::from_secs(60);
 /// How long the gateway waits for what is under way when it goes away.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
@@ -102,7 +105,7 @@ pub(crate) async fn serve(
             .header_read_timeout(HEAD_TIME)
             .max_headers(HEAD_LINES)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Impatient::new(stream, STALL)), service)
             .with_upgrades();
         let app = app.clone();
         tokio::spawn(async move {
@@ -154,7 +157,10 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let route = route.unwrap_or_else(|| "other".to_owned());
     request.extensions_mut().insert(RequestId(id.clone()));
     let started = Instant::now();
-    let mut response = next.run(request).await;
+    let mut response = match one_host(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     let took = started.elapsed();
 
     let status = response.status().as_u16();
@@ -182,6 +188,17 @@ async fn observe(mut request: Request, next: Next) -> Response {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// RFC 9112 section 3.2: a request of HTTP/1.1 names one host.
+fn one_host(request: &Request) -> Result<(), Problem> {
+    let fault = |rule| Err(Problem::http(StatusCode::BAD_REQUEST, "Host", rule));
+    match request.headers().get_all(header::HOST).iter().count() {
+        1 => Ok(()),
+        0 if request.version() < axum::http::Version::HTTP_11 => Ok(()),
+        0 => fault(Rule::Required),
+        _ => fault(Rule::Duplicate),
+    }
 }
 
 /// The caller's own id of the request if it looks like one, since it stands in logs; else a new one.

@@ -135,10 +135,10 @@ pub(crate) enum BodyFailures {
     /// The body took longer than 30 seconds.
     #[response(status = 408)]
     TooSlow(Failure),
-    /// The body is too long.
+    /// The body is too long: 1 MiB for one order, 32 MiB for many.
     #[response(status = 413)]
     TooLong(Failure),
-    /// The body is not `application/json`.
+    /// The body is not `application/json`, or has a `Content-Encoding`.
     #[response(status = 415)]
     Unsupported(Failure),
 }
