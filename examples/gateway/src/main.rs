@@ -55,8 +55,11 @@ fn logs(usual: &str) {
 }
 
 async fn serve(options: Serve) -> Result<(), String> {
+    if let Some(page) = options.page.as_ref().filter(|page| !page.join("index.html").is_file()) {
+        return Err(format!("no page in {}: it has no index.html", page.display()));
+    }
     let keys = KeyFile::open(&options.key_file).map_err(|error| said("the key file", &error))?;
-    let mut builder = OrderService::builder(&options.database, keys);
+    let mut builder = OrderService::builder(&options.database, keys).create(false);
     if let Some(anchor) = &options.anchor {
         builder = builder.anchor(AnchorFile::open(anchor).map_err(|error| said("the anchor", &error))?);
     }
