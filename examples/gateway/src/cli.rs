@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serves a database that is there.
     Serve(Serve),
-    /// Serves a new database with real orders, with a sign-in for every role.
+    /// Serves a new database of synthetic patients' orders, with a sign-in for every role.
     Demo(Demo),
     /// Prints the OpenAPI document.
     Openapi,

@@ -1,4 +1,5 @@
-//! The demo: real orders in a new database, and a sign-in for each role without a password. For one machine only.
+//! The demo: orders of synthetic patients in a new database, and a sign-in for each role without a password. For one
+//! machine only.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -64,6 +64,9 @@ fn logs(usual: &str) {
 }
 
 async fn serve(options: Serve) -> Result<(), String> {
+    if let Some(page) = options.page.as_ref().filter(|page| !page.join("index.html").is_file()) {
+        return Err(format!("no page in {}: it has no index.html", page.display()));
+    }
     let keys = KeyFile::open(&options.key_file).map_err(|error| said("the key file", &error))?;
     // A mistyped path must not look like a hospital without orders.
     let mut builder = OrderService::builder(&options.database, keys).create(false);

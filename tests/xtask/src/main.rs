@@ -49,8 +49,8 @@ cargo xtask faces     builds the faces of other languages into target/faces, aft
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.
-cargo xtask demo      builds the reference gateway and its page and starts them on a database with real orders, in a
-                      temporary folder; prints a sign-in token for each role and the address to open. Ctrl-C ends
+cargo xtask demo      builds the reference gateway and its page and starts them on orders of synthetic patients,
+                      in a temporary folder; prints a sign-in token for each role and the address to open. Ctrl-C ends
                       it and leaves nothing behind. `--folder DIR` keeps the data; `--postgres URL` uses a
                       PostgreSQL database (with `--owner URL --role NAME` the first time), also from several
                       gateways at once; more with `cargo xtask demo --help`.

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 
 import * as api from "../api/client";
-import { describe } from "../api/errors";
+import { describe, isCode } from "../api/errors";
 import type { Demo } from "../api/types";
 import { Field } from "../ui/Field";
 import { Icon } from "../ui/icons";
@@ -38,7 +38,11 @@ export function SignIn({ demo, only }: { demo: Demo | null; only?: string }) {
           <Icon name="alert" />
           <div>
             <p className="failed-title">Signing in did not work</p>
-            <p>{describe(failure)}</p>
+            <p>
+              {isCode(failure, "UNAUTHENTICATED")
+                ? "This token is not accepted here, or it has ended. Get a new one."
+                : describe(failure)}
+            </p>
           </div>
         </div>
       )}
