@@ -16,7 +16,7 @@ export default ts.config(
       globals: Object.fromEntries(
         [
           ...["Buffer", "URL", "fetch", "performance", "process", "setTimeout"],
-          ...["CSSTransition", "Event", "caches", "document", "getComputedStyle", "history", "indexedDB", "localStorage"],
+          ...["CSSTransition", "Event", "MutationObserver", "Storage", "console", "caches", "document", "getComputedStyle", "history", "indexedDB", "localStorage"],
           ...["location", "navigator", "requestAnimationFrame", "sessionStorage", "window"],
         ].map((name) => [name, "readonly"]),
       ),

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 import { Gateway } from './gateway.mjs';
-import { Window } from './window.mjs';
+import { watch, Window } from './window.mjs';
 
 /** Where failing windows are drawn, if anywhere: they show what a patient's chart shows. */
 const pictures = process.env.MEDORDER_E2E_PICTURES;
@@ -38,6 +38,7 @@ export function stage() {
       const windows = [];
       const window = async () => {
         const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce' });
+        await context.addInitScript(watch);
         const opened = new Window(context, await context.newPage(), gateway.origin);
         windows.push(opened);
         await opened.open();

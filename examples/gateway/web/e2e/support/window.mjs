@@ -5,6 +5,17 @@ import assert from 'node:assert/strict';
 /** What the tests wait for at most; how fast it really is, a test says in a diagnostic line. */
 export const PATIENCE = 20_000;
 
+/** Runs in the page before its own code: what is kept for a moment only is told as well. */
+export function watch() {
+  for (const name of ['setItem', 'removeItem', 'clear']) {
+    Storage.prototype[name] = () => console.error(`${name} of a storage was called`);
+  }
+  window.titles = new Set();
+  new MutationObserver(() => window.titles.add(document.title)).observe(document, {
+    ...{ subtree: true, childList: true, characterData: true },
+  });
+}
+
 export class Window {
   /** Everything that came in: the bodies and headers of answers, the frames of live connections. */
   received = [];
@@ -15,7 +26,7 @@ export class Window {
   loads = 0;
   #faults = [];
   #expected = [];
-  #reading = [];
+  #reading = new Map();
 
   constructor(context, page, origin) {
     this.context = context;
@@ -28,7 +39,10 @@ export class Window {
     });
     page.on('pageerror', (error) => this.#fault(`page: ${error.stack ?? error}`));
     page.on('request', (request) => this.#request(request));
-    page.on('response', (response) => this.#reading.push(this.#response(response)));
+    page.on('response', (response) => {
+      const reading = this.#response(response).finally(() => this.#reading.delete(reading));
+      this.#reading.set(reading, response.url());
+    });
     page.on('websocket', (socket) => this.#socket(socket));
     page.on('framenavigated', (frame) => this.addresses.push(frame.url()));
   }
@@ -85,8 +99,9 @@ export class Window {
     return this.count('GET', '/api/v1/orders');
   }
 
+  /** Waits until all that came is written down. */
   async settled() {
-    await Promise.all(this.#reading);
+    await until(() => `read to the end: ${[...this.#reading.values()]}`, () => this.#reading.size === 0);
   }
 
   /** Nothing may have gone wrong that was not announced. */
@@ -175,7 +190,7 @@ export function short(order) {
 export async function until(what, holds) {
   const end = Date.now() + PATIENCE;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`in vain: ${what}`);
+    if (Date.now() > end) throw new Error(`in vain: ${typeof what === 'function' ? what() : what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
