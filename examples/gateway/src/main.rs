@@ -30,7 +30,8 @@ async fn main() -> ExitCode {
             serve(options).await
         }
         Command::Demo(options) => {
-            logs("warn");
+            // The engine warns of each denial, and whoever looks around makes many.
+            logs("error");
             show(options).await
         }
         Command::Openapi => {

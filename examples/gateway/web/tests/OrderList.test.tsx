@@ -128,6 +128,11 @@ it("asks for what a step needs, and sends nothing before", async () => {
   const [button] = await screen.findAllByRole("button", { name: /^Verify/ });
   fireEvent.click(button!);
   const method = await screen.findByLabelText("How it was verified");
+  // Whose order it is and what, so that nobody verifies the row beside it.
+  const { service_type, patient_id } = anOrder(1);
+  const about = method.closest("dialog")!.textContent;
+  expect(about).toContain(service_type);
+  expect(about).toContain(patient_id);
   expect(calls.some((call) => call.method === "PUT")).toBe(false);
   fireEvent.change(method, { target: { value: "phone" } });
   fireEvent.change(screen.getByLabelText("Insurance"), { target: { value: "denied" } });

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
 import { shortId } from "../ui/ids";
 import { useNotices } from "../ui/notices";
+import { About, type Described } from "./About";
 import { NOT_PHI } from "./ReasonDialog";
 import { useDeleteOrder } from "./queries";
 import { deleteForm } from "./rules";
@@ -15,7 +16,7 @@ import { DialogFoot } from "./sending";
 
 /** Asks why an order is deleted. The version is known only if the order was seen. */
 export function DeleteDialog({ order, returnTo, onClose }: {
-  order: Pick<OrderSummary, "id"> & { version?: number };
+  order: Pick<OrderSummary, "id"> & { version?: number } & Partial<Described>;
   returnTo?: RefObject<HTMLElement | null>;
   onClose(deleted: boolean): void;
 }) {
@@ -41,6 +42,7 @@ export function DeleteDialog({ order, returnTo, onClose }: {
   return (
     <Dialog title={<>Delete order <span className="id">{shortId(order.id)}</span></>} onClose={() => onClose(false)} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        {order.patient_id !== undefined && <About order={{ ...order, patient_id: order.patient_id }} />}
         <p>
           The keys of its clinical contents are destroyed. <strong>Nobody can bring them back.</strong> The audit of the
           order stays.

@@ -111,7 +111,7 @@ export function OrderActions({ order, compact = false }: { order: CachedOrder; c
       )}
       {asking?.what === "delete" && (
         <DeleteDialog
-          order={{ id: order.id, version: asking.version }}
+          order={{ ...order, version: asking.version }}
           returnTo={place}
           onClose={() => setAsking(null)}
         />

@@ -6,11 +6,12 @@ import type { OrderSummary, StatusChange } from "../api/types";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
 import { shortId } from "../ui/ids";
+import { About, type Described } from "./About";
 import { DialogFoot, useSend } from "./sending";
 import { reasonForm, type ReasonFormValues } from "./rules";
 
 interface ReasonDialogProps {
-  order: OrderSummary;
+  order: OrderSummary & Described;
   status: "rejected" | "cancelled";
   returnTo?: RefObject<HTMLElement | null>;
   onClose(): void;
@@ -39,6 +40,7 @@ export function ReasonDialog({ order, status, returnTo, onClose, onSend }: Reaso
   return (
     <Dialog title={<>{verb} order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        <About order={order} />
         <Field label="Reason" error={errors.reason?.message} hint={NOT_PHI}>
           {(input) => (
             <input

@@ -7,12 +7,13 @@ import { useSession } from "../session/session";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
 import { shortId } from "../ui/ids";
+import { About, type Described } from "./About";
 import { DialogFoot, useSend } from "./sending";
 import { verifyForm, type VerifyFormValues } from "./rules";
 import { insuranceLabel } from "./words";
 
 interface StepDialogProps {
-  order: OrderSummary;
+  order: OrderSummary & Described;
   returnTo?: RefObject<HTMLElement | null>;
   onClose(): void;
   onSend(change: StatusChange): Promise<void>;
@@ -56,6 +57,7 @@ export function VerifyDialog({ order, returnTo, onClose, onSend }: StepDialogPro
   return (
     <Dialog title={<>Verify order <span className="id">{shortId(order.id)}</span></>} onClose={onClose} returnTo={returnTo}>
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        <About order={order} />
         <Field label="Verified by" error={errors.verified_by?.message}>
           {(input) => <input {...input} {...register("verified_by")} type="text" autoComplete="off" />}
         </Field>
