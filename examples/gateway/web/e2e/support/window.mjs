@@ -41,7 +41,7 @@ export class Window {
     page.on('request', (request) => this.#request(request));
     page.on('response', (response) => {
       const reading = this.#response(response).finally(() => this.#reading.delete(reading));
-      this.#reading.set(reading, response.url());
+      this.#reading.set(reading, response);
     });
     page.on('websocket', (socket) => this.#socket(socket));
     page.on('framenavigated', (frame) => this.addresses.push(frame.url()));
@@ -62,14 +62,15 @@ export class Window {
   }
 
   async #response(response) {
-    const head = JSON.stringify(await response.allHeaders().catch(() => ({})));
+    const head = `${response.url()}\n${JSON.stringify(response.headers())}`;
+    this.received.push(head);
     // What the page itself gave up, or what broke half-way, has no body to read; a whole answer must be read.
     const whole = (await response.finished().catch((error) => error)) === null;
     const body = await response.body().catch((error) => {
       if (whole && !response.request().failure()) this.#fault(`unread: ${response.url()} ${error.message}`);
       return '';
     });
-    this.received.push(`${response.url()}\n${head}\n${body}`);
+    this.received.push(`${head}\n${body}`);
   }
 
   #socket(socket) {
@@ -99,9 +100,13 @@ export class Window {
     return this.count('GET', '/api/v1/orders');
   }
 
-  /** Waits until all that came is written down. */
+  /**
+   * Waits until all that came is written down. The browser does not always tell the end of an answer that the page
+   * gave up, nor, rarely, that of a refusal: those are taken when they come and not waited for.
+   */
   async settled() {
-    await until(() => `read to the end: ${[...this.#reading.values()]}`, () => this.#reading.size === 0);
+    const open = () => [...this.#reading.values()].filter((one) => one.ok() && !one.request().failure());
+    await until(() => `read to the end: ${open().map((one) => one.url())}`, () => open().length === 0);
   }
 
   /** Nothing may have gone wrong that was not announced. */
