@@ -220,6 +220,8 @@ async fn by_key(State(app): State<App>, caller: Caller, RawQuery(query): RawQuer
     request_body = schema::CreateOrders,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),
+        (status = 422, body = schema::Failure,
+            description = "`IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all"),
         schema::Failures, schema::BodyFailures,
     )
 )]
@@ -234,6 +236,8 @@ async fn create_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -
     request_body = schema::StatusChanges,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),
+        (status = 422, body = schema::Failure,
+            description = "`IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all"),
         schema::Failures, schema::BodyFailures,
     )
 )]
