@@ -45,6 +45,11 @@ scene('a token refused by the gateway ends the session, and another user starts 
   const { page, dialog } = requester;
   requester.expect(/status of 401 /);
   requester.expectOutage();
+  const order = await gateway.as('requester', TERRITORY).create({ notes: 'notes-50q' });
+  await page.getByRole('button', { name: 'Show 1 new order' }).click();
+  await requester.link(order).click();
+  await page.getByRole('article').getByText('notes-50q').waitFor();
+  await page.goBack();
   await typing(requester, gateway, 'Audiogram, service-38m', 'Hears little, notes-49n');
   await gateway.kill();
   gateway.changeSecret();
@@ -52,11 +57,15 @@ scene('a token refused by the gateway ends the session, and another user starts 
   await page.getByRole('button', { name: 'Place order' }).click();
   await dialog.getByText('nothing you typed is lost').waitFor();
 
-  await dialog.getByRole('button', { name: /^verifier/ }).click();
+  await dialog.getByLabel('Access token').fill(gateway.token(['verifier'], [TERRITORY]));
+  await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
   await dialog.waitFor({ state: 'hidden' });
-  await requester.choose(TERRITORY);
   await requester.live();
   assert.ok(!(await page.content()).includes('service-38m'), 'what another user typed is gone');
+  assert.equal(requester.lists, 2, 'the list is read anew, as far as the other one may see it');
+  await requester.link(order).click();
+  await page.getByRole('article').getByText('Not shown to your role: notes').waitFor();
+  assert.ok(!(await page.content()).includes('notes-50q'), 'what another user read is gone');
   const found = await gateway.as('requester', TERRITORY).call('GET', '/orders?limit=50&fields=notes');
   const stored = found.orders.filter((order) => order.notes.includes('notes-49n'));
   assert.deepEqual(stored, [], 'nothing was stored in the name of the other one');

@@ -1213,7 +1213,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -1224,7 +1224,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -1736,7 +1736,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -1747,7 +1747,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -1897,7 +1897,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -1908,8 +1908,19 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
+                headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all */
+            422: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
                     "X-Request-Id"?: string;
@@ -2047,7 +2058,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -2058,8 +2069,19 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
+                headers: {
+                    /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all */
+            422: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
                     "X-Request-Id"?: string;
@@ -2569,7 +2591,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -2580,7 +2602,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -2746,7 +2768,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is too long. */
+            /** @description The body is too long: 1 MiB for one order, 32 MiB for many. */
             413: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
@@ -2757,7 +2779,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The body is not `application/json`. */
+            /** @description The body is not `application/json`, or has a `Content-Encoding`. */
             415: {
                 headers: {
                     /** @description The id of the request in the log and in the audit; the caller's own if it sent one. */
