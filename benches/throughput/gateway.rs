@@ -16,7 +16,7 @@ use medorder::access::role;
 use medorder::{
     Actor, OrderId, OrderService, OrderStatus, Purpose, Session, StatusChange, TestKey, VerificationData,
 };
-use medorder_gateway::demo::{PEOPLE, SignIn};
+use medorder_gateway::demo::{SignIn, person};
 use medorder_gateway::identity::{Identity, Keys, Rules};
 use medorder_gateway::{Gateway, Rates, Settings};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ async fn over_http(folder: &Path, count: usize, shapes: &Arc<Vec<Shape>>) -> [Ro
 
     let sign_in = SignIn::new(SECRET.to_vec(), 60, vec![id("north")]);
     let token = |role: &str| {
-        let person = PEOPLE.iter().find(|person| person.role == role).expect("a person");
+        let person = person(role).expect("a person");
         format!("Bearer {}", sign_in.token(person).expect("a token").0)
     };
     let (desk, payer) = (token("requester"), token("verifier"));
@@ -127,7 +127,6 @@ async fn requests(
     count: usize,
     request: impl Fn(usize) -> (Method, String, String, Bytes) + Send + Sync + 'static,
 ) -> (Row, Vec<String>) {
-    let request = Arc::new(request);
     let mut connections = Vec::new();
     for _ in 0..CALLERS {
         let stream = TcpStream::connect(address).await.expect("a connection");
@@ -136,29 +135,19 @@ async fn requests(
         tokio::spawn(connection);
         connections.push(sender);
     }
-    let started = Instant::now();
-    let mut callers = JoinSet::new();
-    for (caller, mut sender) in connections.into_iter().enumerate() {
-        let request = Arc::clone(&request);
-        callers.spawn(async move {
-            let mut done = Vec::new();
-            for n in (caller..count).step_by(CALLERS) {
-                let (method, path, token, body) = request(n);
-                let began = Instant::now();
-                let answer = call(&mut sender, method, path, token, body).await;
-                done.push((n, began.elapsed().as_secs_f64(), answer));
-            }
-            done
-        });
-    }
-    let mut done: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
-    let took = started.elapsed().as_secs_f64();
-    done.sort_by_key(|(n, _, _)| *n);
-    let ids = done.iter().map(|(_, _, answer)| {
+    let (row, answers) = together(connections, count, move |mut sender, n| {
+        let (method, path, token, body) = request(n);
+        async move {
+            let answer = call(&mut sender, method, path, token, body).await;
+            (sender, answer)
+        }
+    })
+    .await;
+    let id = |answer: &Bytes| {
         let json: Value = serde_json::from_slice(answer).expect("JSON");
         json["data"]["id"].as_str().expect("an order").to_owned()
-    });
-    (Row::new(done.iter().map(|(_, time, _)| *time).collect(), took), ids.collect())
+    };
+    (row, answers.iter().map(id).collect())
 }
 
 async fn call(
@@ -213,28 +202,41 @@ async fn calls<F: Future<Output = OrderId> + Send + 'static>(
     count: usize,
     call: impl Fn(Session, usize) -> F + Send + Sync + 'static,
 ) -> (Row, Vec<OrderId>) {
-    let call = Arc::new(call);
+    let sessions = vec![session.clone(); CALLERS];
+    together(sessions, count, move |session, n| {
+        let done = call(session.clone(), n);
+        async move { (session, done.await) }
+    })
+    .await
+}
+
+/// `count` calls by the callers at once, each with what it holds; answers their times and answers in order.
+async fn together<S: Send + 'static, T: Send + 'static, F: Future<Output = (S, T)> + Send + 'static>(
+    callers: Vec<S>,
+    count: usize,
+    call: impl Fn(S, usize) -> F + Send + Sync + 'static,
+) -> (Row, Vec<T>) {
+    let (call, step) = (Arc::new(call), callers.len());
     let started = Instant::now();
-    let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let (call, session) = (Arc::clone(&call), session.clone());
-        callers.spawn(async move {
+    let mut running = JoinSet::new();
+    for (caller, mut held) in callers.into_iter().enumerate() {
+        let call = Arc::clone(&call);
+        running.spawn(async move {
             let mut done = Vec::new();
-            for n in (caller..count).step_by(CALLERS) {
+            for n in (caller..count).step_by(step) {
                 let began = Instant::now();
-                let id = call(session.clone(), n).await;
-                done.push((n, began.elapsed().as_secs_f64(), id));
+                let answer;
+                (held, answer) = call(held, n).await;
+                done.push((n, began.elapsed().as_secs_f64(), answer));
             }
             done
         });
     }
-    let mut done: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
+    let mut done: Vec<_> = running.join_all().await.into_iter().flatten().collect();
     let took = started.elapsed().as_secs_f64();
     done.sort_by_key(|(n, _, _)| *n);
-    (
-        Row::new(done.iter().map(|(_, time, _)| *time).collect(), took),
-        done.iter().map(|(_, _, id)| *id).collect(),
-    )
+    let times = done.iter().map(|(_, time, _)| *time).collect();
+    (Row::new(times, took), done.into_iter().map(|(_, _, answer)| answer).collect())
 }
 
 impl Row {

@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::body::HttpBody;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use medorder::{Actor, Error, ErrorCode, OrderId, Result, Rule, Session, TerritoryId};
 use serde::Deserialize;
@@ -57,6 +56,9 @@ impl Caller {
     /// The key and the version that the headers `Idempotency-Key` and `If-Match` say; what the body says otherwise is
     /// a fault.
     pub(crate) fn conditions(&self, body: &[u8]) -> Result<Conditions> {
+        if !self.headers.contains_key(&IDEMPOTENCY_KEY) && !self.headers.contains_key(header::IF_MATCH) {
+            return Ok(Conditions::default());
+        }
         // The wire judges the body; here only what it says of these two is looked at.
         let body: Conditions = serde_json::from_slice(body).unwrap_or_default();
         let key = text(&self.headers, &IDEMPOTENCY_KEY, "Idempotency-Key")
@@ -123,19 +125,14 @@ pub(crate) async fn authenticate(
         }
     };
     app.limits.called(actor.user_id().as_str())?;
-    let id = parts.extensions.get::<RequestId>().and_then(|id| id.0.parse().ok());
-    let actor = id.map_or(actor.clone(), |id| actor.request_id(id));
+    let id = parts.extensions.get::<RequestId>().map(|id| id.0.as_str()).unwrap_or_default();
     let source = address.map(|address| address.to_string()).unwrap_or_default();
-    Ok(match source.parse() {
-        Ok(source) => actor.source(source),
-        Err(_) => actor,
-    })
+    Ok(actor.request_id(id.parse()?).source(source.parse()?))
 }
 
 /// The one bearer token of a request.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let value = once(headers, &header::AUTHORIZATION).ok()??.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
@@ -188,12 +185,8 @@ fn unsupported(name: &HeaderName, rule: Rule) -> Problem {
 
 /// What a header says of the body; one that stands twice means two things to two readers.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> std::result::Result<Option<&'h str>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(unsupported(name, Rule::Duplicate));
-    }
-    value.to_str().map(Some).map_err(|_| unsupported(name, Rule::Format))
+    let value = once(headers, name).map_err(|rule| unsupported(name, rule))?;
+    value.map(|value| value.to_str().map_err(|_| unsupported(name, Rule::Format))).transpose()
 }
 
 async fn read(body: Body, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Problem> {
@@ -250,12 +243,18 @@ impl FromRequestParts<App> for InPath {
 
 /// The text of a header that may stand once.
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName, shown: &str) -> Result<Option<&'h str>> {
+    let value = once(headers, name).map_err(|rule| Error::fault(shown, rule))?;
+    let text = |value: &'h HeaderValue| {
+        std::str::from_utf8(value.as_bytes()).map_err(|_| Error::fault(shown, Rule::Utf8))
+    };
+    value.map(text).transpose()
+}
+
+/// The value of a header that may stand once.
+fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> std::result::Result<Option<&'h HeaderValue>, Rule> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Error::fault(shown, Rule::Duplicate));
-    }
-    std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| Error::fault(shown, Rule::Utf8))
+    let value = values.next();
+    if values.next().is_some() { Err(Rule::Duplicate) } else { Ok(value) }
 }
 
 fn one_of<T: PartialEq>(header: Option<T>, body: Option<T>, shown: &str) -> Result<Option<T>> {

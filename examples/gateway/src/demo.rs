@@ -7,12 +7,11 @@ use axum::extract::State;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
-use medorder::access::role;
 use medorder::env::{Clock, SystemClock};
 use medorder::{
     Actor, BatchItem, BatchMode, CreateOrder, Error, ErrorCode, OrderId, OrderService, OrderStatus,
-    PatientId, ProviderId, Purpose, Result, RoleName, Rule, StatusChange, TerritoryId, Timestamp,
-    VerificationData, wire,
+    PatientId, ProviderId, Purpose, Result, Rule, StatusChange, TerritoryId, Timestamp, VerificationData,
+    wire,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -57,6 +56,14 @@ pub struct Person {
     pub user_id: &'static str,
     /// What the role is for.
     pub describes: &'static str,
+}
+
+/// Who has the role.
+///
+/// # Errors
+/// `VALIDATION_ERROR` at `role` if nobody has it.
+pub fn person(role: &str) -> Result<&'static Person> {
+    PEOPLE.iter().find(|person| person.role == role).ok_or_else(|| Error::fault("role", Rule::OneOf))
 }
 
 /// Signs tokens for whoever asks: the demo's identity provider.
@@ -130,8 +137,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, body: Json<ONE>) ->
     }
     let demo = demo(&app, &headers)?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|_| Error::fault("", Rule::Format))?;
-    let person = PEOPLE.iter().find(|person| person.role == wanted.role);
-    let person = person.ok_or_else(|| Error::fault("role", Rule::OneOf))?;
+    let person = person(&wanted.role)?;
     let (token, expires_at) = demo.token(person)?;
     let signed = json!({
         "token": token, "user_id": person.user_id, "role": person.role, "expires_at": expires_at,
@@ -268,9 +274,8 @@ fn done(items: Vec<BatchItem>) -> Result<Vec<OrderId>> {
 }
 
 fn actor(name: &str) -> Result<Actor> {
-    let person = PEOPLE.iter().find(|person| person.role == name).unwrap_or(&PEOPLE[0]);
-    let role: RoleName = person.role.parse().unwrap_or_else(|_| role::auditor());
-    Ok(Actor::new(person.user_id.parse()?, Purpose::Operations).role(role))
+    let person = person(name)?;
+    Ok(Actor::new(person.user_id.parse()?, Purpose::Operations).role(person.role.parse()?))
 }
 
 /// A line of the file of orders.

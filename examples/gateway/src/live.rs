@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::answer::{Problem, both};
 use crate::app::App;
 use crate::caller::{InPath, authenticate, bearer};
-use crate::query::decoded;
+use crate::query::{decoded, pairs};
 
 pub(crate) fn routes() -> axum::Router<App> {
     axum::Router::new().route("/orders", get(all)).route("/orders/{order_id}", get(one))
@@ -115,8 +115,7 @@ async fn subscribe(
 /// `territory` and `since` of the query, or every fault of it.
 fn place(query: Option<&str>) -> Result<(TerritoryId, Option<String>)> {
     let (mut territory, mut since, mut faults) = (None, None, Vec::new());
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in pairs(query) {
         let place = match name {
             "territory" => &mut territory,
             "since" => &mut since,

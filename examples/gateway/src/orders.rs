@@ -181,11 +181,11 @@ async fn transitions_of_many(State(app): State<App>, caller: Caller, RawQuery(qu
 
 fn ids(query: Option<&str>) -> Result<Vec<OrderId>> {
     let mut lists = Vec::new();
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("ids", list)) => lists.push(list),
-            _ => return Err(Error::fault("?", Rule::Unknown)),
+    for (name, list) in query::pairs(query) {
+        if name != "ids" {
+            return Err(Error::fault("?", Rule::Unknown));
         }
+        lists.push(list);
     }
     let list = match lists.as_slice() {
         [] => return Err(Error::fault("ids", Rule::Required)),
@@ -220,9 +220,7 @@ async fn by_key(State(app): State<App>, caller: Caller, RawQuery(query): RawQuer
     request_body = schema::CreateOrders,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),
-        (status = 422, body = schema::Failure,
-            description = "`IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all"),
-        schema::Failures, schema::BodyFailures,
+        schema::Failures, schema::BodyFailures, schema::BatchFailures,
     )
 )]
 async fn create_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -> Handled {
@@ -236,9 +234,7 @@ async fn create_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -
     request_body = schema::StatusChanges,
     responses(
         (status = 207, body = schema::Success<Vec<schema::BatchResult>>),
-        (status = 422, body = schema::Failure,
-            description = "`IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all"),
-        schema::Failures, schema::BodyFailures,
+        schema::Failures, schema::BodyFailures, schema::BatchFailures,
     )
 )]
 async fn change_many(State(app): State<App>, caller: Caller, body: Json<MANY>) -> Handled {

@@ -24,8 +24,7 @@ pub(crate) fn arguments(query: Option<&str>, known: &[Parameter], fixed: &[(&str
         members.push((None, member(name, &quoted(value))));
     }
     let mut faults = Vec::new();
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in pairs(query) {
         let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
             faults.push(Fault::new(decoded(name).unwrap_or_default(), Rule::Utf8));
             continue;
@@ -55,9 +54,8 @@ pub(crate) fn arguments(query: Option<&str>, known: &[Parameter], fixed: &[(&str
 
 /// Refuses a query where none is looked at: who asks for a part must not be given all for it.
 pub(crate) fn nothing(query: Option<&str>) -> Result<()> {
-    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let names = pairs.map(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)));
-    let faults: Vec<_> = names.map(|name| Fault::new(name.unwrap_or_default(), Rule::Unknown)).collect();
+    let names = pairs(query).map(|(name, _)| decoded(name).unwrap_or_default());
+    let faults: Vec<_> = names.map(|name| Fault::new(name, Rule::Unknown)).collect();
     if faults.is_empty() { Ok(()) } else { Err(Error::validation(faults)) }
 }
 
@@ -75,6 +73,12 @@ pub(crate) fn renamed(error: Error, known: &[Parameter]) -> Error {
         Fault::new(path.unwrap_or(&fault.path), fault.rule)
     };
     Error::validation(error.faults().iter().map(own).collect())
+}
+
+/// The parameters of a query as they stand there, name and value; one without a value has an empty one.
+pub(crate) fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// A part of a query as text; `None` if it is no UTF-8.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -22,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-use crate::answer::{Failed, Problem};
+use crate::answer::{Answer, Failed, Handled, Problem};
 use crate::app::App;
 use crate::caller::{Peer, RequestId};
 use crate::stall::Impatient;
@@ -46,10 +46,11 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 /// Every route with what surrounds it.
 pub(crate) fn router(app: App, page: Option<&std::path::Path>) -> axum::Router {
     let (routes, document) = api::routes().split_for_parts();
-    let document = std::sync::Arc::new(api::text(document));
+    let document = Bytes::from(api::text(document));
+    let json = [(header::CONTENT_TYPE, "application/json")];
     let router = routes
-        .route("/api/openapi.json", get(move || async move { json(document.as_bytes().to_vec()) }))
-        .route("/healthz", get(|| async { json(br#"{"status":"success","data":"alive"}"#.to_vec()) }))
+        .route("/api/openapi.json", get(move || async move { (json, document) }))
+        .route("/healthz", get(|| async { Answer::data(br#""alive""#) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(figures))
         .merge(live::routes())
@@ -226,12 +227,12 @@ fn known(method: &axum::http::Method) -> &'static str {
 }
 
 /// Whether the gateway can do its work: its storage answers and it is not going away.
-async fn ready(State(app): State<App>) -> Result<Response, Problem> {
+async fn ready(State(app): State<App>) -> Handled {
     if app.is_closing() {
         return Err(Error::new(ErrorCode::StorageUnavailable, "the gateway is going away").into());
     }
     app.service.generation().await?;
-    Ok(json(br#"{"status":"success","data":"ready"}"#.to_vec()))
+    Ok(Answer::data(br#""ready""#))
 }
 
 /// The figures in the text format of Prometheus.
@@ -256,8 +257,4 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
         let _ = metrics::set_global_recorder(recorder);
         handle
     })
-}
-
-fn json(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -142,3 +142,11 @@ pub(crate) enum BodyFailures {
     #[response(status = 415)]
     Unsupported(Failure),
 }
+
+/// What a batch may answer beside those.
+#[derive(IntoResponses)]
+pub(crate) enum BatchFailures {
+    /// `IDEMPOTENCY_MISMATCH`: some of the keys of an atomic batch were used before, and not all
+    #[response(status = 422)]
+    Mismatch(Failure),
+}

@@ -49,7 +49,7 @@ function answer(call: Call) {
   }
 }
 
-async function signedIn() {
+async function signIn() {
   render(
     <SessionProvider>
       <NoticesProvider>
@@ -58,6 +58,10 @@ async function signedIn() {
     </SessionProvider>,
   );
   fireEvent.click(await screen.findByRole("button", { name: /fulfiller/ }));
+}
+
+async function signedIn() {
+  await signIn();
   await screen.findByRole("heading", { name: "Orders" });
   await screen.findAllByText("MRI brain");
 }
@@ -85,14 +89,7 @@ it("goes back to where the list ends if the feed had to start before it", async 
     return answer(call);
   });
   vi.stubGlobal("WebSocket", LiveSocket);
-  render(
-    <SessionProvider>
-      <NoticesProvider>
-        <App />
-      </NoticesProvider>
-    </SessionProvider>,
-  );
-  fireEvent.click(await screen.findByRole("button", { name: /fulfiller/ }));
+  await signIn();
   await waitFor(() => expect(feed()).toBeTruthy(), { timeout: 4_000 });
   expect(new URL(feed().url).searchParams.has("since")).toBe(false);
   feed().says({ type: "SUBSCRIBED", territory_id: TERRITORY, order_id: null, cursor: "f3" });

@@ -6,7 +6,7 @@ import { ApiError } from "../api/errors";
 import { useCaller, useTerritory } from "../session/territory";
 import { Field } from "../ui/Field";
 import { Icon } from "../ui/icons";
-import { Empty, Failed, Loading } from "../ui/states";
+import { Empty, Failed, Loading, LoadMore } from "../ui/states";
 import { keys } from "../orders/keys";
 import { Records } from "./Records";
 import { Verify } from "./Verify";
@@ -181,14 +181,7 @@ function Found({ search }: { search: Search }) {
           {query.hasNextPage ? " so far" : ""}
         </span>
         {query.hasNextPage ? (
-          <button
-            type="button"
-            className="button"
-            aria-disabled={query.isFetchingNextPage}
-            onClick={() => void query.fetchNextPage()}
-          >
-            {query.isFetchingNextPage ? "Loading…" : "Load later entries"}
-          </button>
+          <LoadMore query={query} label="Load later entries" />
         ) : (
           <button type="button" className="button" onClick={() => void query.refetch()}>
             <Icon name="refresh" />

@@ -8,7 +8,8 @@ import { useCaller, useTerritory } from "../session/territory";
 import { Icon } from "../ui/icons";
 import { shortId } from "../ui/ids";
 import { useNotices } from "../ui/notices";
-import { Empty, Failed, Loading } from "../ui/states";
+import { Empty, Failed, Loading, LoadMore } from "../ui/states";
+import { BackToOrders } from "./BackToOrders";
 import { OrderForm, type Patient } from "./OrderForm";
 import { keys } from "./keys";
 import { useCreateOrder } from "./queries";
@@ -24,10 +25,7 @@ export function NewOrder() {
   return (
     <section aria-labelledby="new-title" className="narrow">
       <div className="page-head">
-        <a className="button button-quiet back" href="#/orders">
-          <Icon name="left" />
-          Orders
-        </a>
+        <BackToOrders />
         <h1 id="new-title" tabIndex={-1}>
           New order
         </h1>
@@ -162,14 +160,7 @@ function PatientPicker({ onPick }: { onPick(patient: Patient): void }) {
       {found.length > SHOWN && <p className="quiet">Type more of the id to narrow this down.</p>}
       {query.hasNextPage && (
         <div className="row">
-          <button
-            type="button"
-            className="button"
-            aria-disabled={query.isFetchingNextPage}
-            onClick={() => void query.fetchNextPage()}
-          >
-            {query.isFetchingNextPage ? "Loading…" : "Load more patients"}
-          </button>
+          <LoadMore query={query} label="Load more patients" />
           {typed !== "" && (
             <button type="button" className="button" onClick={() => void lookUp()}>
               Look up this exact id

@@ -9,6 +9,7 @@ import { Icon } from "../ui/icons";
 import { Id, shortId } from "../ui/ids";
 import { Empty, Failed, Loading } from "../ui/states";
 import { Time } from "../ui/time";
+import { BackToOrders } from "./BackToOrders";
 import { OrderActions } from "./OrderActions";
 import { StatusChip } from "./StatusChip";
 import { Timeline } from "./Timeline";
@@ -23,10 +24,7 @@ export function OrderView({ id }: { id: string }) {
   return (
     <article aria-labelledby="order-title">
       <div className="page-head">
-        <a className="button button-quiet back" href="#/orders">
-          <Icon name="left" />
-          Orders
-        </a>
+        <BackToOrders />
         <h1 id="order-title" tabIndex={-1}>
           Order <span className="id">{shortId(id)}</span>
         </h1>

@@ -49,3 +49,20 @@ export function Loading({ lines = 8, label }: { lines?: number; label: string })
     </div>
   );
 }
+
+/** Reads the next part of a list that is read part by part. */
+export function LoadMore({ query, label }: {
+  query: { isFetchingNextPage: boolean; fetchNextPage(): Promise<unknown> };
+  label: string;
+}) {
+  return (
+    <button
+      type="button"
+      className="button"
+      aria-disabled={query.isFetchingNextPage}
+      onClick={() => void query.fetchNextPage()}
+    >
+      {query.isFetchingNextPage ? "Loading…" : label}
+    </button>
+  );
+}
