@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 
 use super::log::{AuditExport, ExportedEntry};
 use super::report::VerifyReport;
-use super::{Admin, Builder, OrderService, Progress, RotationReport, Session, Subscription};
+use super::{
+    Admin, AdminCall, Answer, Builder, Call, OrderService, Progress, RotationReport, Session, Subscription,
+};
 use crate::access::Actor;
 use crate::error::Result;
 use crate::keys::KeyProvider;
@@ -149,6 +151,7 @@ macro_rules! blocking {
 
 blocking!(BlockingSession.session: Session {
     fn call(&self, name: &str, arguments: &[u8]) -> Zeroizing<Vec<u8>>;
+    fn make(&self, call: Call) -> Answer;
     fn create_order(&self, request: CreateOrder) -> OrderSummary;
     fn create_orders(&self, requests: Vec<CreateOrder>, mode: BatchMode) -> Vec<BatchItem>;
     fn update_status(&self, id: OrderId, change: StatusChange) -> OrderSummary;
@@ -167,6 +170,7 @@ blocking!(BlockingSession.session: Session {
 
 blocking!(BlockingAdmin.admin: Admin {
     fn call(&self, name: &str, arguments: &[u8], progress: impl FnMut(Progress) + Send) -> Zeroizing<Vec<u8>>;
+    fn make(&self, call: AdminCall, progress: impl FnMut(Progress) + Send) -> Answer;
     fn register_territory(&self, territory: &TerritoryId) -> ();
     fn unregister_territory(&self, territory: &TerritoryId) -> ();
     fn register_relationship(&self, territory: &TerritoryId, patient: &PatientId, provider: &ProviderId) -> ();

@@ -3,12 +3,13 @@
 
 use zeroize::Zeroizing;
 
-use super::{Admin, Progress, Session, VerifyReport};
+use super::{Admin, Progress, RotationReport, Session, VerifyReport};
 use crate::error::Result;
 use crate::model::{
-    AuditPage, BatchItem, BatchMode, Order, OrderPage, OrderSummary, RelationshipPage, TransitionOption,
+    AuditPage, BatchItem, BatchMode, CreateOrder, Order, OrderId, OrderPage, OrderSummary, RelationshipPage,
+    StatusChange, TransitionOption,
 };
-use crate::wire::calls::{AdminCall, SessionCall, admin_call, session_call};
+use crate::wire::calls::{self, SessionCall, admin_call, session_call};
 use crate::wire::{batch_json, order_json, order_page_json, plain_json, summary_json, transitions_json};
 
 impl Session {
@@ -127,9 +128,35 @@ impl Call {
     pub fn read(name: &str, arguments: &[u8]) -> Result<Self> {
         session_call(name, arguments).map(Self)
     }
+
+    /// The call `create_orders` of items that a face has read itself; one that it could not read fails like one that
+    /// breaks any other rule.
+    #[must_use]
+    pub fn create_orders(items: Vec<Result<CreateOrder>>, mode: BatchMode) -> Self {
+        Self(SessionCall::CreateOrders(items, mode))
+    }
+
+    /// The call `update_statuses`, as [`Call::create_orders`].
+    #[must_use]
+    pub fn update_statuses(items: Vec<Result<(OrderId, StatusChange)>>, mode: BatchMode) -> Self {
+        Self(SessionCall::UpdateStatuses(items, mode))
+    }
 }
 
-/// What a [`Call`] answers.
+/// A call of an administrator that was read and not made yet, as [`Call`].
+pub struct AdminCall(calls::AdminCall);
+
+impl AdminCall {
+    /// Reads the call `name` with `arguments`, a JSON object; see the table of [`Admin::call`].
+    ///
+    /// # Errors
+    /// As [`Call::read`].
+    pub fn read(name: &str, arguments: &[u8]) -> Result<Self> {
+        admin_call(name, arguments).map(Self)
+    }
+}
+
+/// What a [`Call`] or an [`AdminCall`] answers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "made once a call and taken apart at once")]
@@ -150,6 +177,10 @@ pub enum Answer {
     Audit(AuditPage),
     /// A report.
     Verified(VerifyReport),
+    /// What a rotation did.
+    Rotated(RotationReport),
+    /// Names of territories, or signed notes.
+    Texts(Vec<String>),
     /// That it is done.
     Nothing,
 }
@@ -167,6 +198,8 @@ impl Answer {
             Self::Relationships(page) => plain_json(page),
             Self::Audit(page) => plain_json(page),
             Self::Verified(report) => plain_json(report),
+            Self::Rotated(report) => plain_json(report),
+            Self::Texts(texts) => plain_json(texts),
             Self::Nothing => plain_json(&()),
         }
     }
@@ -194,32 +227,40 @@ impl Admin {
         arguments: &[u8],
         progress: impl FnMut(Progress) + Send,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        match admin_call(name, arguments)? {
-            AdminCall::RegisterTerritory(territory) => self.register_territory(&territory).await?,
-            AdminCall::UnregisterTerritory(territory) => self.unregister_territory(&territory).await?,
-            AdminCall::RegisterRelationship(territory, patient, provider) => {
+        Ok(self.make(AdminCall::read(name, arguments)?, progress).await?.to_json())
+    }
+
+    /// Makes a call that was read before.
+    ///
+    /// # Errors
+    /// As the method of that name.
+    pub async fn make(&self, call: AdminCall, progress: impl FnMut(Progress) + Send) -> Result<Answer> {
+        use calls::AdminCall as Act;
+        match call.0 {
+            Act::RegisterTerritory(territory) => self.register_territory(&territory).await?,
+            Act::UnregisterTerritory(territory) => self.unregister_territory(&territory).await?,
+            Act::RegisterRelationship(territory, patient, provider) => {
                 self.register_relationship(&territory, &patient, &provider).await?;
             }
-            AdminCall::UnregisterRelationship(territory, patient, provider) => {
+            Act::UnregisterRelationship(territory, patient, provider) => {
                 self.unregister_relationship(&territory, &patient, &provider).await?;
             }
-            AdminCall::Backup(path) => self.backup(path).await?,
-            AdminCall::Territories => {
+            Act::Backup(path) => self.backup(path).await?,
+            Act::Territories => {
                 let territories = self.territories().await?;
-                let names: Vec<&str> = territories.iter().map(|id| id.as_str()).collect();
-                return Ok(plain_json(&names));
+                return Ok(Answer::Texts(territories.iter().map(|id| id.as_str().to_owned()).collect()));
             }
-            AdminCall::RotateKeys(territory) => {
-                return Ok(plain_json(&self.rotate_keys(&territory, progress).await?));
+            Act::RotateKeys(territory) => {
+                return self.rotate_keys(&territory, progress).await.map(Answer::Rotated);
             }
-            AdminCall::Checkpoint => return Ok(plain_json(&self.checkpoint().await?)),
-            AdminCall::Restore => return Ok(plain_json(&self.restore().await?)),
-            AdminCall::Audit { filter, after, limit } => {
-                return Ok(plain_json(&self.audit(&filter, after, limit).await?));
+            Act::Checkpoint => return self.checkpoint().await.map(Answer::Texts),
+            Act::Restore => return self.restore().await.map(Answer::Texts),
+            Act::Audit { filter, after, limit } => {
+                return self.audit(&filter, after, limit).await.map(Answer::Audit);
             }
-            AdminCall::VerifyAudit => return Ok(plain_json(&self.verify_audit().await?)),
+            Act::VerifyAudit => return self.verify_audit().await.map(Answer::Verified),
         }
-        Ok(plain_json(&()))
+        Ok(Answer::Nothing)
     }
 }
 

@@ -36,7 +36,7 @@ pub use self::blocking::{
     BlockingAdmin, BlockingExport, BlockingService, BlockingSession, BlockingSubscription,
 };
 pub use self::builder::Builder;
-pub use self::calls::{Answer, Call};
+pub use self::calls::{AdminCall, Answer, Call};
 pub use self::feed::Subscription;
 pub use self::guard::Session;
 pub use self::log::{AuditExport, ExportedEntry};

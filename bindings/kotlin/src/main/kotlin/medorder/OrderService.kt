@@ -1,0 +1,54 @@
+package medorder
+
+import java.util.concurrent.atomic.AtomicBoolean
+
+/**
+ * An open database. Threads share it; sessions and administrators made of it keep it open until [close].
+ *
+ * Close it, best with `use { }` in Kotlin and try-with-resources in Java. A service that is forgotten loses nothing that
+ * was acknowledged: the garbage collector lets go of it, and the engine goes with the last of its sessions.
+ */
+class OrderService private constructor(
+    url: String,
+    keys: Keys,
+    options: OpenOptions?,
+    directory: CareDirectory?,
+    anchor: AnchorSink?,
+) : NativeOrderService(url, keys, options, directory, anchor) {
+    private val closed = AtomicBoolean()
+
+    /**
+     * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
+     * `CLOSED`, calls of the service itself an [IllegalStateException]. Closing again does nothing.
+     *
+     * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`; the service is closed all the same.
+     */
+    override fun close() {
+        if (!closed.compareAndSet(false, true)) return
+        try {
+            shutDown()
+        } finally {
+            super.close()
+        }
+    }
+
+    companion object {
+        /**
+         * Opens a SQLite file, which is made if it is missing, or a `postgres://` url.
+         *
+         * @throws MedorderException `VALIDATION_ERROR` for options and keys, `KEY_UNAVAILABLE`, `KEY_MISMATCH` (the root
+         *   key is another database's), `SCHEMA_UNSUPPORTED`, `INTEGRITY_VIOLATION`, `AUDIT_BROKEN`,
+         *   `STORAGE_UNAVAILABLE`.
+         */
+        @JvmStatic
+        @JvmOverloads
+        @Throws(MedorderException::class)
+        fun open(
+            url: String,
+            keys: Keys,
+            options: OpenOptions? = null,
+            directory: CareDirectory? = null,
+            anchor: AnchorSink? = null,
+        ): OrderService = OrderService(url, keys, options, directory, anchor)
+    }
+}

@@ -1,0 +1,157 @@
+//! Administrative acts.
+
+use std::sync::Arc;
+
+use medorder::service::{AdminCall, Answer, BlockingAdmin, Progress};
+use serde_json::{Value, json};
+
+use crate::audit::{AuditPage, RotationReport, VerifyReport};
+use crate::error::Result;
+use crate::filters::AuditFilter;
+use crate::host::{Keys, ProgressListener};
+use crate::session::{other_answer, page};
+use crate::shared::{arguments, json, signed};
+
+/// Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
+/// whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
+/// with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
+/// `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+#[derive(uniffi::Object)]
+pub struct Admin(BlockingAdmin);
+
+#[uniffi::export]
+impl Admin {
+    /// Registers a territory, which makes its keys and its audit chain. Registering again is nothing.
+    pub fn register_territory(&self, territory_id: String) -> Result<()> {
+        self.act("register_territory", &json!({"territory_id": territory_id}))
+    }
+
+    /// Closes a territory: its orders stay and can't be reached until it is registered again.
+    pub fn unregister_territory(&self, territory_id: String) -> Result<()> {
+        self.act("unregister_territory", &json!({"territory_id": territory_id}))
+    }
+
+    /// Says that a provider may order for a patient in a territory.
+    pub fn register_relationship(
+        &self,
+        territory_id: String,
+        patient_id: String,
+        provider_id: String,
+    ) -> Result<()> {
+        self.act("register_relationship", &pair(territory_id, patient_id, provider_id))
+    }
+
+    /// Says that a provider may no longer order for a patient in a territory.
+    pub fn unregister_relationship(
+        &self,
+        territory_id: String,
+        patient_id: String,
+        provider_id: String,
+    ) -> Result<()> {
+        self.act("unregister_relationship", &pair(territory_id, patient_id, provider_id))
+    }
+
+    /// The territories of the database.
+    pub fn territories(&self) -> Result<Vec<String>> {
+        self.texts("territories")
+    }
+
+    /// Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+    #[uniffi::method(default(progress = None))]
+    pub fn rotate_keys(
+        &self,
+        territory_id: String,
+        progress: Option<Arc<dyn ProgressListener>>,
+    ) -> Result<RotationReport> {
+        let call = AdminCall::read("rotate_keys", &json(&json!({"territory_id": territory_id})))?;
+        match self.0.make(call, tell(progress))? {
+            Answer::Rotated(report) => Ok(report.into()),
+            _ => Err(other_answer()),
+        }
+    }
+
+    /// Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
+    /// root from then on.
+    #[uniffi::method(default(progress = None))]
+    pub fn change_root(&self, keys: Keys, progress: Option<Arc<dyn ProgressListener>>) -> Result<()> {
+        Ok(self.0.change_root(keys.provider()?, tell(progress))?)
+    }
+
+    /// Signs the head of every chain and gives the notes to the anchor, if there is one.
+    pub fn checkpoint(&self) -> Result<Vec<String>> {
+        self.texts("checkpoint")
+    }
+
+    /// Entries of the system chain after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
+    #[uniffi::method(default(filter = None, after = None, limit = None))]
+    pub fn audit(
+        &self,
+        filter: Option<Arc<AuditFilter>>,
+        after: Option<i64>,
+        limit: Option<i32>,
+    ) -> Result<AuditPage> {
+        match self.make("audit", &page(filter, after, limit))? {
+            Answer::Audit(page) => Ok(page.into()),
+            _ => Err(other_answer()),
+        }
+    }
+
+    /// Checks every chain and every order of the database.
+    pub fn verify_audit(&self) -> Result<VerifyReport> {
+        match self.make("verify_audit", &arguments([]))? {
+            Answer::Verified(report) => Ok(report.into()),
+            _ => Err(other_answer()),
+        }
+    }
+
+    /// Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+    pub fn backup(&self, path: String) -> Result<()> {
+        self.act("backup", &json!({"path": path}))
+    }
+
+    /// Accepts a database that was put back from a backup, as a new generation; answers its first notes.
+    pub fn restore(&self) -> Result<Vec<String>> {
+        self.texts("restore")
+    }
+
+    /// The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
+    pub fn call(&self, name: String, arguments: String) -> Result<String> {
+        let answer = self.0.call(&name, arguments.as_bytes(), |_| ())?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+impl Admin {
+    pub(crate) fn of(admin: BlockingAdmin) -> Arc<Self> {
+        Arc::new(Self(admin))
+    }
+
+    fn make(&self, name: &str, arguments: &Value) -> medorder::Result<Answer> {
+        self.0.make(AdminCall::read(name, &json(arguments))?, |_| ())
+    }
+
+    fn act(&self, name: &str, arguments: &Value) -> Result<()> {
+        self.make(name, arguments)?;
+        Ok(())
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<String>> {
+        match self.make(name, &arguments([]))? {
+            Answer::Texts(texts) => Ok(texts),
+            _ => Err(other_answer()),
+        }
+    }
+}
+
+fn pair(territory_id: String, patient_id: String, provider_id: String) -> Value {
+    json!({"territory_id": territory_id, "patient_id": patient_id, "provider_id": provider_id})
+}
+
+fn tell(listener: Option<Arc<dyn ProgressListener>>) -> impl FnMut(Progress) + Send {
+    move |step| {
+        if let Some(listener) = &listener {
+            // A listener that fails misses a number, no more.
+            let _ = listener.progress(signed(step.done), signed(step.total));
+        }
+    }
+}
