@@ -11,7 +11,12 @@ let package = Package(
     targets: [
         // The C side of the library. Its module map names the library to link.
         .systemLibrary(name: "MedorderFFI", path: "Sources/MedorderFFI"),
-        .target(name: "Medorder", dependencies: ["MedorderFFI"], path: "Sources/Medorder"),
+        .target(
+            name: "Medorder",
+            dependencies: ["MedorderFFI"],
+            path: "Sources/Medorder",
+            linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))] // of the archive
+        ),
         .executableTarget(name: "Story", dependencies: ["Medorder"], path: "Sources/Story"),
     ]
 )
