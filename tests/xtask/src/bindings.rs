@@ -73,12 +73,20 @@ fn generated(project: &Project) -> Result<BTreeMap<String, String>, String> {
             sources.insert((*place).to_owned(), read(&into.join(file))?);
         }
         // What is left behind would be missing where the sources are used.
+        if let Some(place) = unsigned(&sources) {
+            return Err(format!("{place} has unsigned integers, which the JVM has not: use signed ones"));
+        }
         let made = files_of(&into)?;
         if made.len() != files.len() {
             return Err(format!("the sources for {language} are {made:?}: bindings.rs knows others"));
         }
     }
     Ok(sources)
+}
+
+/// The first of the sources whose surface has unsigned integers: only then is there a converter for them.
+fn unsigned(sources: &BTreeMap<String, String>) -> Option<&String> {
+    sources.iter().find(|(_, text)| text.contains("FfiConverterUInt")).map(|(place, _)| place)
 }
 
 /// The text without blanks at the ends of lines, which the generator leaves.
@@ -98,4 +106,16 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsigned_integers_are_found() {
+        let file = |text: &str| BTreeMap::from([("a".to_owned(), text.to_owned())]);
+        assert_eq!(unsigned(&file("FfiConverterInt64.lift(value) let handle: UInt64")), None);
+        assert!(unsigned(&file("FfiConverterUInt64.lift(value)")).is_some());
+    }
 }
