@@ -10,7 +10,7 @@ let package = Package(
     ],
     targets: [
         // The C side of the library. Its module map names the library to link.
-        .systemLibrary(name: "MedorderFFI", path: "Sources/MedorderFFI"),
+        .systemLibrary(name: "MedorderFFI", path: "Sources/MedorderFFI/include"),
         .target(
             name: "Medorder",
             dependencies: ["MedorderFFI"],

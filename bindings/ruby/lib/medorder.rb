@@ -289,21 +289,21 @@ private_constant :UniffiHandleMap
   # The Record type AuditRecord.
 
   def self.check_lower_TypeAuditRecord(v)
-    
-    
-    
+
+
+
     RustBuffer.check_lower_Optionalstring(v.order_id)
-    
+
     RustBuffer.check_lower_TypeAuditDetails(v.details)
-    
-    
-    
-    
+
+
+
+
     RustBuffer.check_lower_SequenceTypePhiField(v.fields)
-    
-    
-    
-    
+
+
+
+
   end
 
   def self.alloc_from_TypeAuditRecord(v)
@@ -324,7 +324,7 @@ private_constant :UniffiHandleMap
   def self.check_lower_TypeBadRecord(v)
     RustBuffer.check_lower_Optionali64(v.seq)
     RustBuffer.check_lower_Optionalstring(v.order_id)
-    
+
   end
 
   def self.alloc_from_TypeBadRecord(v)
@@ -343,11 +343,11 @@ private_constant :UniffiHandleMap
   # The Record type ChainReport.
 
   def self.check_lower_TypeChainReport(v)
-    
+
     RustBuffer.check_lower_TypeVerdict(v.verdict)
-    
-    
-    
+
+
+
     RustBuffer.check_lower_OptionalTypeBadRecord(v.first_bad)
   end
 
@@ -394,7 +394,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_TypeFailure(v)
     RustBuffer.check_lower_TypeErrorCode(v.code)
-    
+
     RustBuffer.check_lower_TypeErrorDetails(v.details)
   end
 
@@ -414,7 +414,7 @@ private_constant :UniffiHandleMap
   # The Record type Fault.
 
   def self.check_lower_TypeFault(v)
-    
+
     RustBuffer.check_lower_TypeRule(v.rule)
   end
 
@@ -434,7 +434,7 @@ private_constant :UniffiHandleMap
   # The Record type OrderChange.
 
   def self.check_lower_TypeOrderChange(v)
-    
+
     (StatusChange.uniffi_check_lower v.change)
   end
 
@@ -455,15 +455,15 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_TypeOrderEvent(v)
     RustBuffer.check_lower_TypeEventKind(v.kind)
-    
-    
+
+
     RustBuffer.check_lower_OptionalTypeOrderStatus(v.old_status)
     RustBuffer.check_lower_TypeOrderStatus(v.new_status)
-    
-    
+
+
     RustBuffer.check_lower_Optionalstring(v.reason)
-    
-    
+
+
   end
 
   def self.alloc_from_TypeOrderEvent(v)
@@ -502,9 +502,9 @@ private_constant :UniffiHandleMap
   # The Record type RotationReport.
 
   def self.check_lower_TypeRotationReport(v)
-    
-    
-    
+
+
+
   end
 
   def self.alloc_from_TypeRotationReport(v)
@@ -524,7 +524,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_TypeTransitionOption(v)
     RustBuffer.check_lower_TypeOrderStatus(v.status)
-    
+
     RustBuffer.check_lower_OptionalTypeWhy(v.why)
     RustBuffer.check_lower_SequenceTypeNeed(v.needs)
   end
@@ -546,7 +546,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_TypeVerifyReport(v)
     RustBuffer.check_lower_TypeVerdict(v.verdict)
-    
+
     RustBuffer.check_lower_SequenceTypeChainReport(v.chains)
   end
 
@@ -591,7 +591,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeBatchItem
     end
   end
-  
+
 
   # The Enum type BatchMode.
 
@@ -610,7 +610,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeBatchMode
     end
   end
-  
+
 
   # The Enum type ErrorCode.
 
@@ -629,7 +629,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeErrorCode
     end
   end
-  
+
 
   # The Enum type ErrorKind.
 
@@ -648,7 +648,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeErrorKind
     end
   end
-  
+
 
   # The Enum type EventKind.
 
@@ -667,7 +667,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeEventKind
     end
   end
-  
+
 
   # Error enum - generate alloc_from for callback error serialization
   def self.alloc_from_TypeHostError(v)
@@ -683,7 +683,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeHostError
     end
   end
-  
+
 
   # The Enum type InsuranceStatus.
 
@@ -702,7 +702,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeInsuranceStatus
     end
   end
-  
+
 
   # Error enum - generate alloc_from for callback error serialization
   def self.alloc_from_TypeKeyError(v)
@@ -718,17 +718,17 @@ private_constant :UniffiHandleMap
       return stream.read_TypeKeyError
     end
   end
-  
+
 
   # The Enum type Keys.
 
   def self.check_lower_TypeKeys(v)
     if v.file?
-        
+
       return
     end
     if v.env?
-        
+
       return
     end
     if v.host?
@@ -749,7 +749,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeKeys
     end
   end
-  
+
 
   # Error enum - generate alloc_from for callback error serialization
   def self.alloc_from_TypeMedorderError(v)
@@ -765,7 +765,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeMedorderError
     end
   end
-  
+
 
   # The Enum type Need.
 
@@ -784,7 +784,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeNeed
     end
   end
-  
+
 
   # The Enum type OrderStatus.
 
@@ -803,7 +803,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeOrderStatus
     end
   end
-  
+
 
   # The Enum type PhiField.
 
@@ -822,7 +822,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypePhiField
     end
   end
-  
+
 
   # The Enum type Purpose.
 
@@ -841,7 +841,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypePurpose
     end
   end
-  
+
 
   # The Enum type Rule.
 
@@ -860,7 +860,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeRule
     end
   end
-  
+
 
   # The Enum type Synchronous.
 
@@ -879,7 +879,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeSynchronous
     end
   end
-  
+
 
   # The Enum type Verdict.
 
@@ -898,7 +898,7 @@ private_constant :UniffiHandleMap
       return stream.read_TypeVerdict
     end
   end
-  
+
 
   # The Enum type Why.
 
@@ -917,13 +917,13 @@ private_constant :UniffiHandleMap
       return stream.read_TypeWhy
     end
   end
-  
+
 
   # The Optional<T> type for i32.
 
   def self.check_lower_Optionali32(v)
     if !v.nil?
-      
+
     end
   end
 
@@ -944,7 +944,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_Optionali64(v)
     if !v.nil?
-      
+
     end
   end
 
@@ -965,7 +965,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_Optionalbool(v)
     if !v.nil?
-      
+
     end
   end
 
@@ -986,7 +986,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_Optionalstring(v)
     if !v.nil?
-      
+
     end
   end
 
@@ -1007,7 +1007,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_OptionalTimestamp(v)
     if !v.nil?
-      
+
     end
   end
 
@@ -1427,7 +1427,7 @@ private_constant :UniffiHandleMap
 
   def self.check_lower_Sequencestring(v)
     v.each do |item|
-      
+
     end
   end
 
@@ -1696,7 +1696,7 @@ private_constant :UniffiHandleMap
     end
   end
 
-  
+
 end
 
 module UniFFILib
@@ -1719,7 +1719,7 @@ module UniFFILib
 end
 
 private_constant :UniFFILib
-  
+
 # Helper for structured reading of values from a RustBuffer.
 class RustBufferStream
 
@@ -2124,13 +2124,13 @@ class RustBufferStream
     )
   end
 
-  
-  
+
+
   # The Enum type BatchItem.
 
   def read_TypeBatchItem
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
         return BatchItem::DONE.new(
             summary: self.read_TypeOrderSummary()
@@ -2143,20 +2143,20 @@ class RustBufferStream
     end
     if variant == 3
         return BatchItem::NOT_APPLIED.new
-        
+
     end
     raise InternalError, 'Unexpected variant tag for TypeBatchItem'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type BatchMode.
 
   def read_TypeBatchMode
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return BatchMode::ATOMIC
     end
@@ -2167,15 +2167,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeBatchMode'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type ErrorCode.
 
   def read_TypeErrorCode
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return ErrorCode::VALIDATION_ERROR
     end
@@ -2240,15 +2240,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeErrorCode'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type ErrorKind.
 
   def read_TypeErrorKind
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return ErrorKind::INVALID
     end
@@ -2277,15 +2277,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeErrorKind'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type EventKind.
 
   def read_TypeEventKind
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return EventKind::STATUS_CHANGED
     end
@@ -2296,32 +2296,32 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeEventKind'
   end
 
-  
 
-  
 
-  
+
+
+
 
   # The Error type HostError
 
   def read_TypeHostError
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
         return HostError::Unavailable.new
     end
 
     raise InternalError, 'Unexpected variant tag for TypeHostError'
   end
-  
 
-  
-  
+
+
+
   # The Enum type InsuranceStatus.
 
   def read_TypeInsuranceStatus
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return InsuranceStatus::CONFIRMED
     end
@@ -2341,17 +2341,17 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeInsuranceStatus'
   end
 
-  
 
-  
 
-  
+
+
+
 
   # The Error type KeyError
 
   def read_TypeKeyError
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
         return KeyError::Refused.new
     end
@@ -2361,15 +2361,15 @@ class RustBufferStream
 
     raise InternalError, 'Unexpected variant tag for TypeKeyError'
   end
-  
 
-  
-  
+
+
+
   # The Enum type Keys.
 
   def read_TypeKeys
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
         return Keys::FILE.new(
             path: self.read_string()
@@ -2388,17 +2388,17 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeKeys'
   end
 
-  
 
-  
 
-  
+
+
+
 
   # The Error type MedorderError
 
   def read_TypeMedorderError
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
         return MedorderError::ValidationError.new(
             failure: read_TypeFailure()
@@ -2502,15 +2502,15 @@ class RustBufferStream
 
     raise InternalError, 'Unexpected variant tag for TypeMedorderError'
   end
-  
 
-  
-  
+
+
+
   # The Enum type Need.
 
   def read_TypeNeed
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Need::VERIFICATION_DATA
     end
@@ -2521,15 +2521,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeNeed'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type OrderStatus.
 
   def read_TypeOrderStatus
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return OrderStatus::PENDING_VERIFICATION
     end
@@ -2552,15 +2552,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeOrderStatus'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type PhiField.
 
   def read_TypePhiField
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return PhiField::SERVICE_TYPE
     end
@@ -2580,15 +2580,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypePhiField'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type Purpose.
 
   def read_TypePurpose
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Purpose::TREATMENT
     end
@@ -2611,15 +2611,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypePurpose'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type Rule.
 
   def read_TypeRule
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Rule::REQUIRED
     end
@@ -2660,15 +2660,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeRule'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type Synchronous.
 
   def read_TypeSynchronous
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Synchronous::FULL
     end
@@ -2679,15 +2679,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeSynchronous'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type Verdict.
 
   def read_TypeVerdict
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Verdict::TAMPERED
     end
@@ -2704,15 +2704,15 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeVerdict'
   end
 
-  
 
-  
-  
+
+
+
   # The Enum type Why.
 
   def read_TypeWhy
     variant = unpack_from 4, 'l>'
-    
+
     if variant == 1
       return Why::STATE
     end
@@ -2735,9 +2735,9 @@ class RustBufferStream
     raise InternalError, 'Unexpected variant tag for TypeWhy'
   end
 
-  
 
-  
+
+
   # The Optional<T> type for i32.
 
   def read_Optionali32
@@ -2752,7 +2752,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for i64.
 
   def read_Optionali64
@@ -2767,7 +2767,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for bool.
 
   def read_Optionalbool
@@ -2782,7 +2782,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for string.
 
   def read_Optionalstring
@@ -2797,7 +2797,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for Timestamp.
 
   def read_OptionalTimestamp
@@ -2812,7 +2812,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeAnchorSink.
 
   def read_OptionalTypeAnchorSink
@@ -2827,7 +2827,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeAuditFilter.
 
   def read_OptionalTypeAuditFilter
@@ -2842,7 +2842,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeCareDirectory.
 
   def read_OptionalTypeCareDirectory
@@ -2857,7 +2857,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeInsurance.
 
   def read_OptionalTypeInsurance
@@ -2872,7 +2872,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeInsuranceVerification.
 
   def read_OptionalTypeInsuranceVerification
@@ -2887,7 +2887,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeOpenOptions.
 
   def read_OptionalTypeOpenOptions
@@ -2902,7 +2902,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeOrderFilter.
 
   def read_OptionalTypeOrderFilter
@@ -2917,7 +2917,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeProgressListener.
 
   def read_OptionalTypeProgressListener
@@ -2932,7 +2932,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeRelationship.
 
   def read_OptionalTypeRelationship
@@ -2947,7 +2947,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeRelationshipFilter.
 
   def read_OptionalTypeRelationshipFilter
@@ -2962,7 +2962,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeVerificationData.
 
   def read_OptionalTypeVerificationData
@@ -2977,7 +2977,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeBadRecord.
 
   def read_OptionalTypeBadRecord
@@ -2992,7 +2992,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeOrderEvent.
 
   def read_OptionalTypeOrderEvent
@@ -3007,7 +3007,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeInsuranceStatus.
 
   def read_OptionalTypeInsuranceStatus
@@ -3022,7 +3022,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeOrderStatus.
 
   def read_OptionalTypeOrderStatus
@@ -3037,7 +3037,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for TypeWhy.
 
   def read_OptionalTypeWhy
@@ -3052,7 +3052,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for Sequencestring.
 
   def read_OptionalSequencestring
@@ -3067,7 +3067,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for SequenceTypeOrderStatus.
 
   def read_OptionalSequenceTypeOrderStatus
@@ -3082,7 +3082,7 @@ class RustBufferStream
     end
   end
 
-  
+
   # The Optional<T> type for SequenceTypePhiField.
 
   def read_OptionalSequenceTypePhiField
@@ -3305,7 +3305,7 @@ class RustBufferStream
     items
   end
 
-  
+
 
   def unpack_from(size, format)
     raise InternalError, 'read past end of rust buffer' if @offset + size > @rbuf.len
@@ -3322,7 +3322,7 @@ class RustBufferStream
 end
 
 private_constant :RustBufferStream
-  
+
 # Helper for structured writing of values into a RustBuffer.
 class RustBufferBuilder
   def initialize
@@ -3714,7 +3714,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 3)
     end
  end
-  
+
 
   # The Enum type BatchMode.
 
@@ -3726,7 +3726,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 2)
     end
  end
-  
+
 
   # The Enum type ErrorCode.
 
@@ -3792,7 +3792,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 20)
     end
  end
-  
+
 
   # The Enum type ErrorKind.
 
@@ -3822,7 +3822,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 8)
     end
  end
-  
+
 
   # The Enum type EventKind.
 
@@ -3834,7 +3834,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 2)
     end
  end
-  
+
 
   # The Error type HostError - write for callback error returns.
 
@@ -3844,7 +3844,7 @@ class RustBufferBuilder
       return
     end
   end
-  
+
 
   # The Enum type InsuranceStatus.
 
@@ -3865,7 +3865,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 5)
     end
  end
-  
+
 
   # The Error type KeyError - write for callback error returns.
 
@@ -3879,7 +3879,7 @@ class RustBufferBuilder
       return
     end
   end
-  
+
 
   # The Enum type Keys.
 
@@ -3897,7 +3897,7 @@ class RustBufferBuilder
         self.write_TypeKeyProvider(v.provider)
     end
  end
-  
+
 
   # The Error type MedorderError - write for callback error returns.
 
@@ -4003,7 +4003,7 @@ class RustBufferBuilder
       return
     end
   end
-  
+
 
   # The Enum type Need.
 
@@ -4015,7 +4015,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 2)
     end
  end
-  
+
 
   # The Enum type OrderStatus.
 
@@ -4039,7 +4039,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 6)
     end
  end
-  
+
 
   # The Enum type PhiField.
 
@@ -4060,7 +4060,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 5)
     end
  end
-  
+
 
   # The Enum type Purpose.
 
@@ -4084,7 +4084,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 6)
     end
  end
-  
+
 
   # The Enum type Rule.
 
@@ -4126,7 +4126,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 12)
     end
  end
-  
+
 
   # The Enum type Synchronous.
 
@@ -4138,7 +4138,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 2)
     end
  end
-  
+
 
   # The Enum type Verdict.
 
@@ -4156,7 +4156,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 4)
     end
  end
-  
+
 
   # The Enum type Why.
 
@@ -4180,7 +4180,7 @@ class RustBufferBuilder
       pack_into(4, 'l>', 6)
     end
  end
-  
+
 
   # The Optional<T> type for i32.
 
@@ -4576,7 +4576,7 @@ class RustBufferBuilder
     end
   end
 
-  
+
 
   private
 
@@ -4627,15 +4627,15 @@ CALL_PANIC = 2
 module MedorderError
   class ValidationError < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4644,15 +4644,15 @@ module MedorderError
   end
   class InvalidStatusTransition < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4661,15 +4661,15 @@ module MedorderError
   end
   class PatientProviderMismatch < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4678,15 +4678,15 @@ module MedorderError
   end
   class IdempotencyMismatch < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4695,15 +4695,15 @@ module MedorderError
   end
   class InvalidCursor < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4712,15 +4712,15 @@ module MedorderError
   end
   class Unauthenticated < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4729,15 +4729,15 @@ module MedorderError
   end
   class AccessDenied < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4746,15 +4746,15 @@ module MedorderError
   end
   class TerritoryMismatch < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4763,15 +4763,15 @@ module MedorderError
   end
   class OrderNotFound < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4780,15 +4780,15 @@ module MedorderError
   end
   class TerritoryNotFound < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4797,15 +4797,15 @@ module MedorderError
   end
   class VersionConflict < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4814,15 +4814,15 @@ module MedorderError
   end
   class StorageUnavailable < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4831,15 +4831,15 @@ module MedorderError
   end
   class KeyUnavailable < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4848,15 +4848,15 @@ module MedorderError
   end
   class OutcomeUnknown < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4865,15 +4865,15 @@ module MedorderError
   end
   class IntegrityViolation < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4882,15 +4882,15 @@ module MedorderError
   end
   class AuditBroken < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4899,15 +4899,15 @@ module MedorderError
   end
   class KeyMismatch < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4916,15 +4916,15 @@ module MedorderError
   end
   class SchemaUnsupported < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4933,15 +4933,15 @@ module MedorderError
   end
   class Closed < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4950,15 +4950,15 @@ module MedorderError
   end
   class Internal < StandardError
     def initialize(failure:)
-        
+
         @failure = failure
-        
+
         super()
     end
-    
+
 
     attr_reader :failure
-    
+
 
     def to_s
         "#{self.class.name}(failure=#{@failure.inspect})"
@@ -4973,10 +4973,10 @@ end
 module HostError
   class Unavailable < StandardError
     def initialize()
-        
+
         super()
     end
-    
+
 
     def to_s
         "#{self.class.name}()"
@@ -4991,10 +4991,10 @@ end
 module KeyError
   class Refused < StandardError
     def initialize()
-        
+
         super()
     end
-    
+
 
     def to_s
         "#{self.class.name}()"
@@ -5003,10 +5003,10 @@ module KeyError
   end
   class Unavailable < StandardError
     def initialize()
-        
+
         super()
     end
-    
+
 
     def to_s
         "#{self.class.name}()"
@@ -5102,194 +5102,194 @@ private_class_method :consume_buffer_into_error
 module UniFFILib
   extend FFI::Library
 
-  
+
   ffi_lib 'medorder_uniffi'
-  
+
 
   # Define FFI callback types and structs (vtables, etc.)
-  
+
   callback :RustFutureContinuationCallback,
     [:uint64, :int8, ],
     :void
-  
+
   callback :ForeignFutureDroppedCallback,
     [:uint64, ],
     :void
-  
+
   callback :CallbackInterfaceFree,
     [:uint64, ],
     :void
-  
+
   callback :CallbackInterfaceClone,
     [:uint64, ],
     :uint64
-  
+
   class ForeignFutureDroppedCallbackStruct < FFI::Struct
     layout(
       :handle, :uint64,
       :free, :ForeignFutureDroppedCallback
     )
   end
-  
+
   class ForeignFutureResultU8 < FFI::Struct
     layout(
       :return_value, :uint8,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteU8,
     [:uint64, ForeignFutureResultU8.by_value, ],
     :void
-  
+
   class ForeignFutureResultI8 < FFI::Struct
     layout(
       :return_value, :int8,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteI8,
     [:uint64, ForeignFutureResultI8.by_value, ],
     :void
-  
+
   class ForeignFutureResultU16 < FFI::Struct
     layout(
       :return_value, :uint16,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteU16,
     [:uint64, ForeignFutureResultU16.by_value, ],
     :void
-  
+
   class ForeignFutureResultI16 < FFI::Struct
     layout(
       :return_value, :int16,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteI16,
     [:uint64, ForeignFutureResultI16.by_value, ],
     :void
-  
+
   class ForeignFutureResultU32 < FFI::Struct
     layout(
       :return_value, :uint32,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteU32,
     [:uint64, ForeignFutureResultU32.by_value, ],
     :void
-  
+
   class ForeignFutureResultI32 < FFI::Struct
     layout(
       :return_value, :int32,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteI32,
     [:uint64, ForeignFutureResultI32.by_value, ],
     :void
-  
+
   class ForeignFutureResultU64 < FFI::Struct
     layout(
       :return_value, :uint64,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteU64,
     [:uint64, ForeignFutureResultU64.by_value, ],
     :void
-  
+
   class ForeignFutureResultI64 < FFI::Struct
     layout(
       :return_value, :int64,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteI64,
     [:uint64, ForeignFutureResultI64.by_value, ],
     :void
-  
+
   class ForeignFutureResultF32 < FFI::Struct
     layout(
       :return_value, :float,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteF32,
     [:uint64, ForeignFutureResultF32.by_value, ],
     :void
-  
+
   class ForeignFutureResultF64 < FFI::Struct
     layout(
       :return_value, :double,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteF64,
     [:uint64, ForeignFutureResultF64.by_value, ],
     :void
-  
+
   class ForeignFutureResultRustBuffer < FFI::Struct
     layout(
       :return_value, RustBuffer.by_value,
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteRustBuffer,
     [:uint64, ForeignFutureResultRustBuffer.by_value, ],
     :void
-  
+
   class ForeignFutureResultVoid < FFI::Struct
     layout(
       :call_status, RustCallStatus
     )
   end
-  
+
   callback :ForeignFutureCompleteVoid,
     [:uint64, ForeignFutureResultVoid.by_value, ],
     :void
-  
+
   callback :CallbackInterfaceAnchorSinkMethod0,
     [:uint64, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceAnchorSinkMethod1,
     [:uint64, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceCareDirectoryMethod0,
     [:uint64, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceCareDirectoryMethod1,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceKeyProviderMethod0,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceKeyProviderMethod1,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   callback :CallbackInterfaceProgressListenerMethod0,
     [:uint64, :int64, :int64, :pointer, RustCallStatus.by_ref],
     :void
-  
+
   class VTableCallbackInterfaceAnchorSink < FFI::Struct
     layout(
       :uniffi_free, :CallbackInterfaceFree,
@@ -5298,7 +5298,7 @@ module UniFFILib
       :newest, :CallbackInterfaceAnchorSinkMethod1
     )
   end
-  
+
   class VTableCallbackInterfaceCareDirectory < FFI::Struct
     layout(
       :uniffi_free, :CallbackInterfaceFree,
@@ -5307,7 +5307,7 @@ module UniFFILib
       :relationship_exists, :CallbackInterfaceCareDirectoryMethod1
     )
   end
-  
+
   class VTableCallbackInterfaceKeyProvider < FFI::Struct
     layout(
       :uniffi_free, :CallbackInterfaceFree,
@@ -5316,7 +5316,7 @@ module UniFFILib
       :unwrap, :CallbackInterfaceKeyProviderMethod1
     )
   end
-  
+
   class VTableCallbackInterfaceProgressListener < FFI::Struct
     layout(
       :uniffi_free, :CallbackInterfaceFree,
@@ -5324,1951 +5324,1951 @@ module UniFFILib
       :progress, :CallbackInterfaceProgressListenerMethod0
     )
   end
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_actor,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_actor,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_actor_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_add_role,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_add_territory,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_allow_all_territories,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_expires_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_purpose,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_request_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_roles,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_set_expires_at,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_set_request_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_set_source,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_source,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_territories,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_user_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_actor_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_admin,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_admin,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_audit,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_backup,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_call,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_change_root,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_checkpoint,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_register_relationship,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_register_territory,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_restore,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_rotate_keys,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_territories,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_unregister_relationship,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_unregister_territory,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_admin_verify_audit,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_auditexport,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_auditexport,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditexport_next_page,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditexport_total,
     [:uint64, RustCallStatus.by_ref],
     :int64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_statuschange,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_statuschange,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_statuschange_new,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_expected_version,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_idempotency_key,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_notes,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_reason,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_expected_version,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_idempotency_key,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_notes,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_reason,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_status,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_set_verification,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_status,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_verification,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_statuschange_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_verificationdata,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_verificationdata,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_verificationdata_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_authorization_number,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_coverage_details,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_insurance_status,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_authorization_number,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_coverage_details,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_insurance_status,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_valid_until,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_verification_method,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_set_verified_by,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_valid_until,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_verification_method,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_verified_by,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verificationdata_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_orderdraft,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_orderdraft,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_orderdraft_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_add_diagnosis_code,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_diagnosis_codes,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_idempotency_key,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_insurance,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_notes,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_patient_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_provider_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_service_type,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_diagnosis_codes,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_idempotency_key,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_insurance,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_notes,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_patient_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_provider_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_set_service_type,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderdraft_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_subscription,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_subscription,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_subscription_cursor,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_subscription_next_event,
     [:uint64, :int64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_auditfilter,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_auditfilter,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_auditfilter_new,
     [RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_set_from,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_set_order_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_set_patient_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_set_to,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_set_user_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_auditfilter_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_orderfilter,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_orderfilter,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_orderfilter_new,
     [RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_add_status,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_set_created_from,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_set_created_to,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_set_patient_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_set_provider_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderfilter_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_relationshipfilter,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_relationshipfilter,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_relationshipfilter_new,
     [RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationshipfilter_set_patient_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationshipfilter_set_provider_id,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationshipfilter_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_anchorsink,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_anchorsink,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_init_callback_vtable_anchorsink,
     [VTableCallbackInterfaceAnchorSink.by_ref, ],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_anchorsink_keep,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_anchorsink_newest,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_caredirectory,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_caredirectory,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_init_callback_vtable_caredirectory,
     [VTableCallbackInterfaceCareDirectory.by_ref, ],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_caredirectory_territory_exists,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_caredirectory_relationship_exists,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_keyprovider,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_keyprovider,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_init_callback_vtable_keyprovider,
     [VTableCallbackInterfaceKeyProvider.by_ref, ],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_keyprovider_wrap,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_keyprovider_unwrap,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_progresslistener,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_progresslistener,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_init_callback_vtable_progresslistener,
     [VTableCallbackInterfaceProgressListener.by_ref, ],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_progresslistener_progress,
     [:uint64, :int64, :int64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_insurance,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_insurance,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_insurance_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_carrier,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_group_number,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_policy_number,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_set_carrier,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_set_group_number,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_set_policy_number,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurance_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_insuranceverification,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_insuranceverification,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_authorization_number,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_coverage_details,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_status,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_valid_until,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_verification_method,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_verified_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_verified_by,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insuranceverification_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_openoptions,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_openoptions,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_openoptions_new,
     [RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_access_json,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_anchor_file,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_cancel_before_start,
     [:uint64, :int8, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_commit_timeout_ms,
     [:uint64, :int64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_connections,
     [:uint64, :int32, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_create,
     [:uint64, :int8, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_key_cache_ttl_ms,
     [:uint64, :int64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_listen_url,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_patience_ms,
     [:uint64, :int64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_set_synchronous,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_openoptions_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_order,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_order,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_created_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_diagnosis_codes,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_disclosed,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_insurance,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_insurance_verification,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_notes,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_patient_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_provider_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_service_type,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_status,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_territory_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_updated_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_version,
     [:uint64, RustCallStatus.by_ref],
     :int64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_withheld,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_order_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_orderpage,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_orderpage,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderpage_feed_cursor,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderpage_next_cursor,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderpage_orders,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderpage_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_ordersummary,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_ordersummary,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_created_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_patient_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_provider_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_status,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_territory_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_updated_at,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_version,
     [:uint64, RustCallStatus.by_ref],
     :int64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_ordersummary_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_relationship,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_relationship,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_relationship_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationship_patient_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationship_provider_id,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_relationship_uniffi_trait_display,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_orderservice,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_orderservice,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_constructor_orderservice_new,
     [RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderservice_admin,
     [:uint64, :uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderservice_checkpoint_public_key,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderservice_close,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderservice_generation,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderservice_session,
     [:uint64, :uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_clone_session,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_free_session,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_allowed_transitions,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_audit,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_call,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_create_order,
     [:uint64, :uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_create_orders,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_delete_order,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_disclosures,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_export_audit,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_order,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_order_by_key,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_orders,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_relationships,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_revoke,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_subscribe,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_update_status,
     [:uint64, RustBuffer.by_value, :uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_update_statuses,
     [:uint64, RustBuffer.by_value, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_session_verify_audit,
     [:uint64, RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_verdict_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_code,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_details,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_explanation,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_kind,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_retryable,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :int8
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_medordererror_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_batchmode_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorcode_http_status,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :int32
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorcode_kind,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorcode_number,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :int32
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorcode_retryable,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :int8
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorcode_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_errorkind_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_eventkind_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_insurancestatus_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_need_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_orderstatus_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_phifield_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_purpose_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_rule_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_why_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_method_failure_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :uniffi_medorder_uniffi_fn_func_generate_key_file,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rustbuffer_alloc,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :ffi_medorder_uniffi_rustbuffer_from_bytes,
     [ForeignBytes, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :ffi_medorder_uniffi_rustbuffer_free,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rustbuffer_reserve,
     [RustBuffer.by_value, :uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_u8,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_u8,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_u8,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_u8,
     [:uint64, RustCallStatus.by_ref],
     :uint8
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_i8,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_i8,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_i8,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_i8,
     [:uint64, RustCallStatus.by_ref],
     :int8
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_u16,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_u16,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_u16,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_u16,
     [:uint64, RustCallStatus.by_ref],
     :uint16
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_i16,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_i16,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_i16,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_i16,
     [:uint64, RustCallStatus.by_ref],
     :int16
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_u32,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_u32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_u32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_u32,
     [:uint64, RustCallStatus.by_ref],
     :uint32
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_i32,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_i32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_i32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_i32,
     [:uint64, RustCallStatus.by_ref],
     :int32
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_u64,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_u64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_u64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_u64,
     [:uint64, RustCallStatus.by_ref],
     :uint64
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_i64,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_i64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_i64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_i64,
     [:uint64, RustCallStatus.by_ref],
     :int64
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_f32,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_f32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_f32,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_f32,
     [:uint64, RustCallStatus.by_ref],
     :float
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_f64,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_f64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_f64,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_f64,
     [:uint64, RustCallStatus.by_ref],
     :double
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_rust_buffer,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_rust_buffer,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_rust_buffer,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_rust_buffer,
     [:uint64, RustCallStatus.by_ref],
     RustBuffer.by_value
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_poll_void,
     [:uint64, :RustFutureContinuationCallback, :uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_cancel_void,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_free_void,
     [:uint64, ],
     :void
-  
+
   attach_function :ffi_medorder_uniffi_rust_future_complete_void,
     [:uint64, RustCallStatus.by_ref],
     :void
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_func_generate_key_file,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_add_role,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_add_territory,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_allow_all_territories,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_expires_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_purpose,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_request_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_roles,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_set_expires_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_set_request_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_set_source,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_source,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_territories,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_actor_user_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_audit,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_backup,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_call,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_change_root,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_checkpoint,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_register_relationship,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_register_territory,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_restore,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_rotate_keys,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_territories,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_unregister_relationship,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_unregister_territory,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_admin_verify_audit,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditexport_next_page,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditexport_total,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_expected_version,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_idempotency_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_notes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_reason,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_expected_version,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_idempotency_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_notes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_reason,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_set_verification,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_statuschange_verification,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_authorization_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_coverage_details,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_insurance_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_authorization_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_coverage_details,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_insurance_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_valid_until,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_verification_method,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_set_verified_by,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_valid_until,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_verification_method,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_verificationdata_verified_by,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_add_diagnosis_code,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_diagnosis_codes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_idempotency_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_insurance,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_notes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_service_type,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_diagnosis_codes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_idempotency_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_insurance,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_notes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderdraft_set_service_type,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_subscription_cursor,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_subscription_next_event,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditfilter_set_from,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditfilter_set_order_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditfilter_set_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditfilter_set_to,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_auditfilter_set_user_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderfilter_add_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderfilter_set_created_from,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderfilter_set_created_to,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderfilter_set_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderfilter_set_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_relationshipfilter_set_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_relationshipfilter_set_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_anchorsink_keep,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_anchorsink_newest,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_caredirectory_territory_exists,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_caredirectory_relationship_exists,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_keyprovider_wrap,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_keyprovider_unwrap,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_progresslistener_progress,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_carrier,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_group_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_policy_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_set_carrier,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_set_group_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insurance_set_policy_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_authorization_number,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_coverage_details,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_valid_until,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_verification_method,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_verified_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_insuranceverification_verified_by,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_access_json,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_anchor_file,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_cancel_before_start,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_commit_timeout_ms,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_connections,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_create,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_openoptions_set_synchronous,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_created_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_diagnosis_codes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_disclosed,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_insurance,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_insurance_verification,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_notes,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_service_type,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_territory_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_updated_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_version,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_order_withheld,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderpage_feed_cursor,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderpage_next_cursor,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderpage_orders,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_created_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_territory_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_updated_at,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_ordersummary_version,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_relationship_patient_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_relationship_provider_id,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderservice_admin,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderservice_checkpoint_public_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderservice_close,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderservice_generation,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_orderservice_session,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_allowed_transitions,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_audit,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_call,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_create_order,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_create_orders,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_delete_order,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_disclosures,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_export_audit,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_order,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_order_by_key,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_orders,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_relationships,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_revoke,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_subscribe,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_update_status,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_update_statuses,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_method_session_verify_audit,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_actor_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_statuschange_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_verificationdata_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_orderdraft_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_auditfilter_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_orderfilter_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_relationshipfilter_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_insurance_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_openoptions_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_relationship_new,
     [],
     :uint16
-  
+
   attach_function :uniffi_medorder_uniffi_checksum_constructor_orderservice_new,
     [],
     :uint16
-  
+
   attach_function :ffi_medorder_uniffi_uniffi_contract_version,
     [],
     :uint32
-  
+
 end
   # Base class for callback interface FfiConverters.
 # Stores Ruby callback objects in a handle map, and converts to/from integer handles.
@@ -7295,25 +7295,25 @@ private_constant :CallbackInterfaceFfiConverter
 
   # Public interface members begin here.
 
-  
-  
-  
+
+
+
 
 class Verdict
   TAMPERED = 0
   TRUNCATED = 1
   ROLLED_BACK = 2
   INTACT = 3
-  
+
 end
 
 
-  
-  
-  
-  
-  
-  
+
+
+
+
+
+
 
 class Keys
   def initialize
@@ -7323,9 +7323,9 @@ class Keys
 
   # Each enum variant is a nested class of the enum itself.
   class FILE < Keys
-    
+
       attr_reader :path
-    
+
     def initialize(path:
       )
         @path = path
@@ -7342,24 +7342,24 @@ class Keys
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def file?
       instance_of? Keys::FILE
     end
-    
+
     def env?
       instance_of? Keys::ENV
     end
-    
+
     def host?
       instance_of? Keys::HOST
     end
-    
+
   end
   class ENV < Keys
-    
+
       attr_reader :variable
-    
+
     def initialize(variable:
       )
         @variable = variable
@@ -7376,24 +7376,24 @@ class Keys
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def file?
       instance_of? Keys::FILE
     end
-    
+
     def env?
       instance_of? Keys::ENV
     end
-    
+
     def host?
       instance_of? Keys::HOST
     end
-    
+
   end
   class HOST < Keys
-    
+
       attr_reader :provider
-    
+
     def initialize(provider:
       )
         @provider = provider
@@ -7410,38 +7410,38 @@ class Keys
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def file?
       instance_of? Keys::FILE
     end
-    
+
     def env?
       instance_of? Keys::ENV
     end
-    
+
     def host?
       instance_of? Keys::HOST
     end
-    
+
   end
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class Synchronous
   FULL = 0
   NORMAL = 1
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class BatchItem
   def initialize
@@ -7451,9 +7451,9 @@ class BatchItem
 
   # Each enum variant is a nested class of the enum itself.
   class DONE < BatchItem
-    
+
       attr_reader :summary
-    
+
     def initialize(summary:
       )
         @summary = summary
@@ -7470,24 +7470,24 @@ class BatchItem
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def done?
       instance_of? BatchItem::DONE
     end
-    
+
     def failed?
       instance_of? BatchItem::FAILED
     end
-    
+
     def not_applied?
       instance_of? BatchItem::NOT_APPLIED
     end
-    
+
   end
   class FAILED < BatchItem
-    
+
       attr_reader :failure
-    
+
     def initialize(failure:
       )
         @failure = failure
@@ -7504,75 +7504,75 @@ class BatchItem
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def done?
       instance_of? BatchItem::DONE
     end
-    
+
     def failed?
       instance_of? BatchItem::FAILED
     end
-    
+
     def not_applied?
       instance_of? BatchItem::NOT_APPLIED
     end
-    
+
   end
   class NOT_APPLIED < BatchItem
-    
+
     def initialize()
-      
-      
+
+
     end
 
     def [](index)
       @values[index]
     end
-    
+
     def to_s
       "BatchItem::NOT_APPLIED"
     end
     def ==(other)
       return false unless other.respond_to?(:not_applied?)
       return false unless other.not_applied?
-      
+
       true
     end
 
     # For each variant, we have an `NAME?` method for easily checking
     # whether an instance is that variant.
-    
+
     def done?
       instance_of? BatchItem::DONE
     end
-    
+
     def failed?
       instance_of? BatchItem::FAILED
     end
-    
+
     def not_applied?
       instance_of? BatchItem::NOT_APPLIED
     end
-    
+
   end
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class BatchMode
   ATOMIC = 0
   EACH = 1
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class ErrorCode
   VALIDATION_ERROR = 0
@@ -7595,13 +7595,13 @@ class ErrorCode
   SCHEMA_UNSUPPORTED = 17
   CLOSED = 18
   INTERNAL = 19
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class ErrorKind
   INVALID = 0
@@ -7612,24 +7612,24 @@ class ErrorKind
   DATA = 5
   USAGE = 6
   INTERNAL = 7
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class EventKind
   STATUS_CHANGED = 0
   DELETED = 1
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class InsuranceStatus
   CONFIRMED = 0
@@ -7637,24 +7637,24 @@ class InsuranceStatus
   UNSUPPORTED = 2
   NOT_CHECKED = 3
   ERROR = 4
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class Need
   VERIFICATION_DATA = 0
   REASON_OR_NOTES = 1
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class OrderStatus
   PENDING_VERIFICATION = 0
@@ -7663,13 +7663,13 @@ class OrderStatus
   IN_PROGRESS = 3
   COMPLETED = 4
   CANCELLED = 5
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class PhiField
   SERVICE_TYPE = 0
@@ -7677,13 +7677,13 @@ class PhiField
   NOTES = 2
   INSURANCE = 3
   INSURANCE_VERIFICATION = 4
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class Purpose
   TREATMENT = 0
@@ -7692,13 +7692,13 @@ class Purpose
   PATIENT_REQUEST = 3
   LEGAL = 4
   EMERGENCY = 5
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class Rule
   REQUIRED = 0
@@ -7713,13 +7713,13 @@ class Rule
   CONTROL = 9
   ONE_OF = 10
   NOT_ALLOWED = 11
-  
+
 end
 
 
-  
-  
-  
+
+
+
 
 class Why
   STATE = 0
@@ -7728,11 +7728,11 @@ class Why
   MISSING_REASON = 3
   PERMISSION = 4
   OWN_ORDER = 5
-  
+
 end
 
 
-  
+
   # Record type AuditDetails
 class AuditDetails
   attr_reader :old_status, :new_status, :reason, :subject
@@ -7760,9 +7760,9 @@ class AuditDetails
 
     true
   end
-  
+
 end
-  
+
   # Record type AuditPage
 class AuditPage
   attr_reader :records, :_next
@@ -7782,9 +7782,9 @@ class AuditPage
 
     true
   end
-  
+
 end
-  
+
   # Record type AuditRecord
 class AuditRecord
   attr_reader :timestamp, :user_id, :territory_id, :order_id, :action, :details, :seq, :role, :purpose, :outcome, :fields, :request_id, :source, :row_version, :hash
@@ -7856,9 +7856,9 @@ class AuditRecord
 
     true
   end
-  
+
 end
-  
+
   # Record type BadRecord
 class BadRecord
   attr_reader :seq, :order_id, :what
@@ -7882,9 +7882,9 @@ class BadRecord
 
     true
   end
-  
+
 end
-  
+
   # Record type ChainReport
 class ChainReport
   attr_reader :territory_id, :verdict, :anchored, :entries, :orders, :first_bad
@@ -7920,9 +7920,9 @@ class ChainReport
 
     true
   end
-  
+
 end
-  
+
   # Record type RotationReport
 class RotationReport
   attr_reader :version, :rewrapped, :resumed
@@ -7946,9 +7946,9 @@ class RotationReport
 
     true
   end
-  
+
 end
-  
+
   # Record type VerifyReport
 class VerifyReport
   attr_reader :verdict, :anchored, :chains
@@ -7972,9 +7972,9 @@ class VerifyReport
 
     true
   end
-  
+
 end
-  
+
   # Record type ErrorDetails
 class ErrorDetails
   attr_reader :errors, :order_id, :current_status, :requested_status, :allowed, :why, :current_version, :seq
@@ -8018,9 +8018,9 @@ class ErrorDetails
 
     true
   end
-  
+
 end
-  
+
   # Record type Failure
 class Failure
   attr_reader :code, :explanation, :details
@@ -8044,7 +8044,7 @@ class Failure
 
     true
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -8054,7 +8054,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   # Record type Fault
 class Fault
   attr_reader :path, :rule
@@ -8074,9 +8074,9 @@ class Fault
 
     true
   end
-  
+
 end
-  
+
   # Record type OrderEvent
 class OrderEvent
   attr_reader :kind, :order_id, :territory_id, :old_status, :new_status, :timestamp, :user_id, :reason, :version, :cursor
@@ -8128,9 +8128,9 @@ class OrderEvent
 
     true
   end
-  
+
 end
-  
+
   # Record type RelationshipPage
 class RelationshipPage
   attr_reader :relationships, :_next
@@ -8150,9 +8150,9 @@ class RelationshipPage
 
     true
   end
-  
+
 end
-  
+
   # Record type TransitionOption
 class TransitionOption
   attr_reader :status, :allowed, :why, :needs
@@ -8180,9 +8180,9 @@ class TransitionOption
 
     true
   end
-  
+
 end
-  
+
   # Record type OrderChange
 class OrderChange
   attr_reader :order_id, :change
@@ -8202,23 +8202,23 @@ class OrderChange
 
     true
   end
-  
-end
-  
 
-  
-  
+end
+
+
+
+
 
 def self.generate_key_file(path)
     path = ::Medorder::uniffi_utf8(path)
-    
-    
+
+
   ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_func_generate_key_file,RustBuffer.alloc_from_string(path))
 end
 
-  
 
-  
+
+
   class Actor
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8266,7 +8266,7 @@ end
   end
   def initialize(user_id, purpose)
         user_id = ::Medorder::uniffi_utf8(user_id)
-        
+
         purpose = purpose
         RustBuffer.check_lower_TypePurpose(purpose)
     handle = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_constructor_actor_new,RustBuffer.alloc_from_string(user_id),RustBuffer.alloc_from_TypePurpose(purpose))
@@ -8274,24 +8274,24 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def add_role(role)
         role = ::Medorder::uniffi_utf8(role)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_add_role,uniffi_clone_handle(),RustBuffer.alloc_from_string(role))
   end
-  
+
   def add_territory(territory_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_add_territory,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id))
   end
-  
+
   def allow_all_territories()
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_allow_all_territories,uniffi_clone_handle(),)
   end
-  
+
   def expires_at()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_expires_at,uniffi_clone_handle(),)
     return result.consume_into_OptionalTimestamp
@@ -8313,19 +8313,19 @@ end
         RustBuffer.check_lower_OptionalTimestamp(expires_at)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_set_expires_at,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(expires_at))
   end
-  
+
   def set_request_id(request_id)
         request_id = (request_id ? ::Medorder::uniffi_utf8(request_id) : nil)
         RustBuffer.check_lower_Optionalstring(request_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_set_request_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(request_id))
   end
-  
+
   def set_source(source)
         source = (source ? ::Medorder::uniffi_utf8(source) : nil)
         RustBuffer.check_lower_Optionalstring(source)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_set_source,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(source))
   end
-  
+
   def source()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_source,uniffi_clone_handle(),)
     return result.consume_into_Optionalstring
@@ -8338,7 +8338,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_actor_user_id,uniffi_clone_handle(),)
     return result.consume_into_string
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -8348,7 +8348,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class Admin
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8395,7 +8395,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def audit(filter = nil, after = nil, limit = nil)
         filter = (filter ? filter : nil)
@@ -8409,15 +8409,15 @@ end
   end
   def backup(path)
         path = ::Medorder::uniffi_utf8(path)
-        
+
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_backup,uniffi_clone_handle(),RustBuffer.alloc_from_string(path))
   end
-  
+
   def call(name, arguments)
         name = ::Medorder::uniffi_utf8(name)
-        
+
         arguments = ::Medorder::uniffi_utf8(arguments)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_call,uniffi_clone_handle(),RustBuffer.alloc_from_string(name),RustBuffer.alloc_from_string(arguments))
     return result.consume_into_string
   end
@@ -8428,34 +8428,34 @@ end
         RustBuffer.check_lower_OptionalTypeProgressListener(progress)
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_change_root,uniffi_clone_handle(),RustBuffer.alloc_from_TypeKeys(keys),RustBuffer.alloc_from_OptionalTypeProgressListener(progress))
   end
-  
+
   def checkpoint()
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_checkpoint,uniffi_clone_handle(),)
     return result.consume_into_Sequencestring
   end
   def register_relationship(territory_id, patient_id, provider_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_register_relationship,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id),RustBuffer.alloc_from_string(patient_id),RustBuffer.alloc_from_string(provider_id))
   end
-  
+
   def register_territory(territory_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_register_territory,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id))
   end
-  
+
   def restore()
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_restore,uniffi_clone_handle(),)
     return result.consume_into_Sequencestring
   end
   def rotate_keys(territory_id, progress = nil)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
         progress = (progress ? progress : nil)
         RustBuffer.check_lower_OptionalTypeProgressListener(progress)
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_rotate_keys,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id),RustBuffer.alloc_from_OptionalTypeProgressListener(progress))
@@ -8467,27 +8467,27 @@ end
   end
   def unregister_relationship(territory_id, patient_id, provider_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_unregister_relationship,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id),RustBuffer.alloc_from_string(patient_id),RustBuffer.alloc_from_string(provider_id))
   end
-  
+
   def unregister_territory(territory_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_unregister_territory,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id))
   end
-  
+
   def verify_audit()
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_admin_verify_audit,uniffi_clone_handle(),)
     return result.consume_into_TypeVerifyReport
   end
-  
+
 end
-  
+
   class AuditExport
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8534,7 +8534,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def next_page()
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_auditexport_next_page,uniffi_clone_handle(),)
@@ -8544,9 +8544,9 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditexport_total,uniffi_clone_handle(),)
     return result.to_i
   end
-  
+
 end
-  
+
   class StatusChange
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8600,7 +8600,7 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def expected_version()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_expected_version,uniffi_clone_handle(),)
@@ -8623,37 +8623,37 @@ end
         RustBuffer.check_lower_Optionali64(expected_version)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_expected_version,uniffi_clone_handle(),RustBuffer.alloc_from_Optionali64(expected_version))
   end
-  
+
   def set_idempotency_key(idempotency_key)
         idempotency_key = (idempotency_key ? ::Medorder::uniffi_utf8(idempotency_key) : nil)
         RustBuffer.check_lower_Optionalstring(idempotency_key)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_idempotency_key,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(idempotency_key))
   end
-  
+
   def set_notes(notes)
         notes = (notes ? ::Medorder::uniffi_utf8(notes) : nil)
         RustBuffer.check_lower_Optionalstring(notes)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_notes,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(notes))
   end
-  
+
   def set_reason(reason)
         reason = (reason ? ::Medorder::uniffi_utf8(reason) : nil)
         RustBuffer.check_lower_Optionalstring(reason)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_reason,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(reason))
   end
-  
+
   def set_status(status)
         status = status
         RustBuffer.check_lower_TypeOrderStatus(status)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_status,uniffi_clone_handle(),RustBuffer.alloc_from_TypeOrderStatus(status))
   end
-  
+
   def set_verification(verification)
         verification = (verification ? verification : nil)
         RustBuffer.check_lower_OptionalTypeVerificationData(verification)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_set_verification,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTypeVerificationData(verification))
   end
-  
+
   def status()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_status,uniffi_clone_handle(),)
     return result.consume_into_TypeOrderStatus
@@ -8662,7 +8662,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_statuschange_verification,uniffi_clone_handle(),)
     return result.consume_into_OptionalTypeVerificationData
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -8672,7 +8672,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class VerificationData
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8720,15 +8720,15 @@ end
   end
   def initialize(verified_by, verification_method)
         verified_by = ::Medorder::uniffi_utf8(verified_by)
-        
+
         verification_method = ::Medorder::uniffi_utf8(verification_method)
-        
+
     handle = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_constructor_verificationdata_new,RustBuffer.alloc_from_string(verified_by),RustBuffer.alloc_from_string(verification_method))
     @handle = handle
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def authorization_number()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_authorization_number,uniffi_clone_handle(),)
@@ -8747,37 +8747,37 @@ end
         RustBuffer.check_lower_Optionalstring(authorization_number)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_authorization_number,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(authorization_number))
   end
-  
+
   def set_coverage_details(coverage_details)
         coverage_details = (coverage_details ? ::Medorder::uniffi_utf8(coverage_details) : nil)
         RustBuffer.check_lower_Optionalstring(coverage_details)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_coverage_details,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(coverage_details))
   end
-  
+
   def set_insurance_status(insurance_status)
         insurance_status = (insurance_status ? insurance_status : nil)
         RustBuffer.check_lower_OptionalTypeInsuranceStatus(insurance_status)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_insurance_status,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTypeInsuranceStatus(insurance_status))
   end
-  
+
   def set_valid_until(valid_until)
         valid_until = (valid_until ? valid_until : nil)
         RustBuffer.check_lower_OptionalTimestamp(valid_until)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_valid_until,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(valid_until))
   end
-  
+
   def set_verification_method(verification_method)
         verification_method = ::Medorder::uniffi_utf8(verification_method)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_verification_method,uniffi_clone_handle(),RustBuffer.alloc_from_string(verification_method))
   end
-  
+
   def set_verified_by(verified_by)
         verified_by = ::Medorder::uniffi_utf8(verified_by)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_set_verified_by,uniffi_clone_handle(),RustBuffer.alloc_from_string(verified_by))
   end
-  
+
   def valid_until()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_valid_until,uniffi_clone_handle(),)
     return result.consume_into_OptionalTimestamp
@@ -8790,7 +8790,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_verificationdata_verified_by,uniffi_clone_handle(),)
     return result.consume_into_string
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -8800,7 +8800,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OrderDraft
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8848,24 +8848,24 @@ end
   end
   def initialize(patient_id, provider_id, service_type)
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
         service_type = ::Medorder::uniffi_utf8(service_type)
-        
+
     handle = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_constructor_orderdraft_new,RustBuffer.alloc_from_string(patient_id),RustBuffer.alloc_from_string(provider_id),RustBuffer.alloc_from_string(service_type))
     @handle = handle
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def add_diagnosis_code(diagnosis_code)
         diagnosis_code = ::Medorder::uniffi_utf8(diagnosis_code)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_add_diagnosis_code,uniffi_clone_handle(),RustBuffer.alloc_from_string(diagnosis_code))
   end
-  
+
   def diagnosis_codes()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_diagnosis_codes,uniffi_clone_handle(),)
     return result.consume_into_Sequencestring
@@ -8899,44 +8899,44 @@ end
         RustBuffer.check_lower_Sequencestring(diagnosis_codes)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_diagnosis_codes,uniffi_clone_handle(),RustBuffer.alloc_from_Sequencestring(diagnosis_codes))
   end
-  
+
   def set_idempotency_key(idempotency_key)
         idempotency_key = (idempotency_key ? ::Medorder::uniffi_utf8(idempotency_key) : nil)
         RustBuffer.check_lower_Optionalstring(idempotency_key)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_idempotency_key,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(idempotency_key))
   end
-  
+
   def set_insurance(insurance)
         insurance = (insurance ? insurance : nil)
         RustBuffer.check_lower_OptionalTypeInsurance(insurance)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_insurance,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTypeInsurance(insurance))
   end
-  
+
   def set_notes(notes)
         notes = (notes ? ::Medorder::uniffi_utf8(notes) : nil)
         RustBuffer.check_lower_Optionalstring(notes)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_notes,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(notes))
   end
-  
+
   def set_patient_id(patient_id)
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_patient_id,uniffi_clone_handle(),RustBuffer.alloc_from_string(patient_id))
   end
-  
+
   def set_provider_id(provider_id)
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_provider_id,uniffi_clone_handle(),RustBuffer.alloc_from_string(provider_id))
   end
-  
+
   def set_service_type(service_type)
         service_type = ::Medorder::uniffi_utf8(service_type)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderdraft_set_service_type,uniffi_clone_handle(),RustBuffer.alloc_from_string(service_type))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -8946,7 +8946,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class Subscription
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -8993,7 +8993,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def cursor()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_subscription_cursor,uniffi_clone_handle(),)
@@ -9001,13 +9001,13 @@ end
   end
   def next_event(timeout_ms)
         timeout_ms = ::Medorder::uniffi_in_range(timeout_ms, "i64", -2**63, 2**63)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_subscription_next_event,uniffi_clone_handle(),timeout_ms)
     return result.consume_into_OptionalTypeOrderEvent
   end
-  
+
 end
-  
+
   class AuditFilter
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9059,39 +9059,39 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def set_from(from)
         from = (from ? from : nil)
         RustBuffer.check_lower_OptionalTimestamp(from)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditfilter_set_from,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(from))
   end
-  
+
   def set_order_id(order_id)
         order_id = (order_id ? ::Medorder::uniffi_utf8(order_id) : nil)
         RustBuffer.check_lower_Optionalstring(order_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditfilter_set_order_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(order_id))
   end
-  
+
   def set_patient_id(patient_id)
         patient_id = (patient_id ? ::Medorder::uniffi_utf8(patient_id) : nil)
         RustBuffer.check_lower_Optionalstring(patient_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditfilter_set_patient_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(patient_id))
   end
-  
+
   def set_to(to)
         to = (to ? to : nil)
         RustBuffer.check_lower_OptionalTimestamp(to)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditfilter_set_to,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(to))
   end
-  
+
   def set_user_id(user_id)
         user_id = (user_id ? ::Medorder::uniffi_utf8(user_id) : nil)
         RustBuffer.check_lower_Optionalstring(user_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_auditfilter_set_user_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(user_id))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -9101,7 +9101,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OrderFilter
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9153,39 +9153,39 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def add_status(status)
         status = status
         RustBuffer.check_lower_TypeOrderStatus(status)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderfilter_add_status,uniffi_clone_handle(),RustBuffer.alloc_from_TypeOrderStatus(status))
   end
-  
+
   def set_created_from(created_from)
         created_from = (created_from ? created_from : nil)
         RustBuffer.check_lower_OptionalTimestamp(created_from)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderfilter_set_created_from,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(created_from))
   end
-  
+
   def set_created_to(created_to)
         created_to = (created_to ? created_to : nil)
         RustBuffer.check_lower_OptionalTimestamp(created_to)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderfilter_set_created_to,uniffi_clone_handle(),RustBuffer.alloc_from_OptionalTimestamp(created_to))
   end
-  
+
   def set_patient_id(patient_id)
         patient_id = (patient_id ? ::Medorder::uniffi_utf8(patient_id) : nil)
         RustBuffer.check_lower_Optionalstring(patient_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderfilter_set_patient_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(patient_id))
   end
-  
+
   def set_provider_id(provider_id)
         provider_id = (provider_id ? ::Medorder::uniffi_utf8(provider_id) : nil)
         RustBuffer.check_lower_Optionalstring(provider_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderfilter_set_provider_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(provider_id))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -9195,7 +9195,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class RelationshipFilter
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9247,21 +9247,21 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def set_patient_id(patient_id)
         patient_id = (patient_id ? ::Medorder::uniffi_utf8(patient_id) : nil)
         RustBuffer.check_lower_Optionalstring(patient_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_relationshipfilter_set_patient_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(patient_id))
   end
-  
+
   def set_provider_id(provider_id)
         provider_id = (provider_id ? ::Medorder::uniffi_utf8(provider_id) : nil)
         RustBuffer.check_lower_Optionalstring(provider_id)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_relationshipfilter_set_provider_id,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(provider_id))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -9271,7 +9271,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class AnchorSink
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9337,21 +9337,21 @@ end
     end
   end
 
-  
+
 
   def keep(note)
         note = ::Medorder::uniffi_utf8(note)
-        
+
     result = ::Medorder.rust_call_with_error(HostError,:uniffi_medorder_uniffi_fn_method_anchorsink_keep,uniffi_clone_handle(),RustBuffer.alloc_from_string(note))
     return result.consume_into_Optionalbool
   end
   def newest(chain)
         chain = ::Medorder::uniffi_utf8(chain)
-        
+
     result = ::Medorder.rust_call_with_error(HostError,:uniffi_medorder_uniffi_fn_method_anchorsink_newest,uniffi_clone_handle(),RustBuffer.alloc_from_string(chain))
     return result.consume_into_Optionalstring
   end
-  
+
 end
 
 
@@ -9426,7 +9426,7 @@ module UniffiCallbackInterfaceAnchorSink
   # Register the VTable with Rust.
   UniFFILib.uniffi_medorder_uniffi_fn_init_callback_vtable_anchorsink(UNIFFI_VTABLE)
 end
-  
+
   class CareDirectory
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9492,25 +9492,25 @@ end
     end
   end
 
-  
+
 
   def territory_exists(territory_id)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
     result = ::Medorder.rust_call_with_error(HostError,:uniffi_medorder_uniffi_fn_method_caredirectory_territory_exists,uniffi_clone_handle(),RustBuffer.alloc_from_string(territory_id))
     return result.consume_into_Optionalbool
   end
   def relationship_exists(patient_id, provider_id, territory_id)
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
     result = ::Medorder.rust_call_with_error(HostError,:uniffi_medorder_uniffi_fn_method_caredirectory_relationship_exists,uniffi_clone_handle(),RustBuffer.alloc_from_string(patient_id),RustBuffer.alloc_from_string(provider_id),RustBuffer.alloc_from_string(territory_id))
     return result.consume_into_Optionalbool
   end
-  
+
 end
 
 
@@ -9587,7 +9587,7 @@ module UniffiCallbackInterfaceCareDirectory
   # Register the VTable with Rust.
   UniFFILib.uniffi_medorder_uniffi_fn_init_callback_vtable_caredirectory(UNIFFI_VTABLE)
 end
-  
+
   class KeyProvider
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9653,25 +9653,25 @@ end
     end
   end
 
-  
+
 
   def wrap(key, context)
         key = ::Medorder::uniffi_bytes(key)
-        
+
         context = ::Medorder::uniffi_bytes(context)
-        
+
     result = ::Medorder.rust_call_with_error(KeyError,:uniffi_medorder_uniffi_fn_method_keyprovider_wrap,uniffi_clone_handle(),RustBuffer.alloc_from_bytes(key),RustBuffer.alloc_from_bytes(context))
     return result.consume_into_bytes
   end
   def unwrap(blob, context)
         blob = ::Medorder::uniffi_bytes(blob)
-        
+
         context = ::Medorder::uniffi_bytes(context)
-        
+
     result = ::Medorder.rust_call_with_error(KeyError,:uniffi_medorder_uniffi_fn_method_keyprovider_unwrap,uniffi_clone_handle(),RustBuffer.alloc_from_bytes(blob),RustBuffer.alloc_from_bytes(context))
     return result.consume_into_bytes
   end
-  
+
 end
 
 
@@ -9748,7 +9748,7 @@ module UniffiCallbackInterfaceKeyProvider
   # Register the VTable with Rust.
   UniFFILib.uniffi_medorder_uniffi_fn_init_callback_vtable_keyprovider(UNIFFI_VTABLE)
 end
-  
+
   class ProgressListener
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9811,17 +9811,17 @@ end
     end
   end
 
-  
+
 
   def progress(done, total)
         done = ::Medorder::uniffi_in_range(done, "i64", -2**63, 2**63)
-        
+
         total = ::Medorder::uniffi_in_range(total, "i64", -2**63, 2**63)
-        
+
       ::Medorder.rust_call_with_error(HostError,:uniffi_medorder_uniffi_fn_method_progresslistener_progress,uniffi_clone_handle(),done,total)
   end
-  
-  
+
+
 end
 
 
@@ -9866,7 +9866,7 @@ module UniffiCallbackInterfaceProgressListener
   # Register the VTable with Rust.
   UniFFILib.uniffi_medorder_uniffi_fn_init_callback_vtable_progresslistener(UNIFFI_VTABLE)
 end
-  
+
   class Insurance
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -9914,15 +9914,15 @@ end
   end
   def initialize(carrier, policy_number)
         carrier = ::Medorder::uniffi_utf8(carrier)
-        
+
         policy_number = ::Medorder::uniffi_utf8(policy_number)
-        
+
     handle = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_constructor_insurance_new,RustBuffer.alloc_from_string(carrier),RustBuffer.alloc_from_string(policy_number))
     @handle = handle
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def carrier()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insurance_carrier,uniffi_clone_handle(),)
@@ -9938,23 +9938,23 @@ end
   end
   def set_carrier(carrier)
         carrier = ::Medorder::uniffi_utf8(carrier)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insurance_set_carrier,uniffi_clone_handle(),RustBuffer.alloc_from_string(carrier))
   end
-  
+
   def set_group_number(group_number)
         group_number = (group_number ? ::Medorder::uniffi_utf8(group_number) : nil)
         RustBuffer.check_lower_Optionalstring(group_number)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insurance_set_group_number,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(group_number))
   end
-  
+
   def set_policy_number(policy_number)
         policy_number = ::Medorder::uniffi_utf8(policy_number)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insurance_set_policy_number,uniffi_clone_handle(),RustBuffer.alloc_from_string(policy_number))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -9964,7 +9964,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class InsuranceVerification
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10011,7 +10011,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def authorization_number()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insuranceverification_authorization_number,uniffi_clone_handle(),)
@@ -10041,7 +10041,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_insuranceverification_verified_by,uniffi_clone_handle(),)
     return result.consume_into_string
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10051,7 +10051,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OpenOptions
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10103,69 +10103,69 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def set_access_json(access_json)
         access_json = ::Medorder::uniffi_utf8(access_json)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_access_json,uniffi_clone_handle(),RustBuffer.alloc_from_string(access_json))
   end
-  
+
   def set_anchor_file(path)
         path = ::Medorder::uniffi_utf8(path)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_anchor_file,uniffi_clone_handle(),RustBuffer.alloc_from_string(path))
   end
-  
+
   def set_cancel_before_start(cancel_before_start)
         cancel_before_start = cancel_before_start ? true : false
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_cancel_before_start,uniffi_clone_handle(),(cancel_before_start ? 1 : 0))
   end
-  
+
   def set_commit_timeout_ms(milliseconds)
         milliseconds = ::Medorder::uniffi_in_range(milliseconds, "i64", -2**63, 2**63)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_commit_timeout_ms,uniffi_clone_handle(),milliseconds)
   end
-  
+
   def set_connections(connections)
         connections = ::Medorder::uniffi_in_range(connections, "i32", -2**31, 2**31)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_connections,uniffi_clone_handle(),connections)
   end
-  
+
   def set_create(create)
         create = create ? true : false
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_create,uniffi_clone_handle(),(create ? 1 : 0))
   end
-  
+
   def set_key_cache_ttl_ms(milliseconds)
         milliseconds = ::Medorder::uniffi_in_range(milliseconds, "i64", -2**63, 2**63)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_key_cache_ttl_ms,uniffi_clone_handle(),milliseconds)
   end
-  
+
   def set_listen_url(url)
         url = ::Medorder::uniffi_utf8(url)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_listen_url,uniffi_clone_handle(),RustBuffer.alloc_from_string(url))
   end
-  
+
   def set_patience_ms(milliseconds)
         milliseconds = ::Medorder::uniffi_in_range(milliseconds, "i64", -2**63, 2**63)
-        
+
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_patience_ms,uniffi_clone_handle(),milliseconds)
   end
-  
+
   def set_synchronous(synchronous)
         synchronous = synchronous
         RustBuffer.check_lower_TypeSynchronous(synchronous)
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_openoptions_set_synchronous,uniffi_clone_handle(),RustBuffer.alloc_from_TypeSynchronous(synchronous))
   end
-  
-  
+
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10175,7 +10175,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class Order
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10222,7 +10222,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def created_at()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_order_created_at,uniffi_clone_handle(),)
@@ -10284,7 +10284,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_order_withheld,uniffi_clone_handle(),)
     return result.consume_into_SequenceTypePhiField
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10294,7 +10294,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OrderPage
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10341,7 +10341,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def feed_cursor()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderpage_feed_cursor,uniffi_clone_handle(),)
@@ -10355,7 +10355,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_orderpage_orders,uniffi_clone_handle(),)
     return result.consume_into_SequenceTypeOrder
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10365,7 +10365,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OrderSummary
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10412,7 +10412,7 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def created_at()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_ordersummary_created_at,uniffi_clone_handle(),)
@@ -10446,7 +10446,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_ordersummary_version,uniffi_clone_handle(),)
     return result.to_i
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10456,7 +10456,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class Relationship
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10504,15 +10504,15 @@ end
   end
   def initialize(patient_id, provider_id)
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         provider_id = ::Medorder::uniffi_utf8(provider_id)
-        
+
     handle = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_constructor_relationship_new,RustBuffer.alloc_from_string(patient_id),RustBuffer.alloc_from_string(provider_id))
     @handle = handle
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def patient_id()
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_relationship_patient_id,uniffi_clone_handle(),)
@@ -10522,7 +10522,7 @@ end
     result = ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_relationship_provider_id,uniffi_clone_handle(),)
     return result.consume_into_string
   end
-  
+
 # The Rust `Display::fmt` implementation.
 def to_s
   result = ::Medorder.rust_call(
@@ -10532,7 +10532,7 @@ def to_s
   result.consume_into_string
 end
 end
-  
+
   class OrderService
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10580,7 +10580,7 @@ end
   end
   def initialize(url, keys, options = nil, directory = nil, anchor = nil)
         url = ::Medorder::uniffi_utf8(url)
-        
+
         keys = keys
         RustBuffer.check_lower_TypeKeys(keys)
         options = (options ? options : nil)
@@ -10594,7 +10594,7 @@ end
     ObjectSpace.define_finalizer(self, self.class.uniffi_define_finalizer_by_handle(handle, self.object_id))
   end
 
-  
+
 
   def admin(actor)
         actor = actor
@@ -10609,7 +10609,7 @@ end
   def close()
       ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_orderservice_close,uniffi_clone_handle(),)
   end
-  
+
   def generation()
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_orderservice_generation,uniffi_clone_handle(),)
     return result.consume_into_string
@@ -10618,13 +10618,13 @@ end
         actor = actor
         (Actor.uniffi_check_lower actor)
         territory_id = ::Medorder::uniffi_utf8(territory_id)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_orderservice_session,uniffi_clone_handle(),(Actor.uniffi_lower actor),RustBuffer.alloc_from_string(territory_id))
     return Session.uniffi_lift(result)
   end
-  
+
 end
-  
+
   class Session
 
   # A private helper for initializing instances of the class from a raw handle,
@@ -10671,11 +10671,11 @@ end
     uniffi_allocate handle
   end
 
-  
+
 
   def allowed_transitions(order_id)
         order_id = ::Medorder::uniffi_utf8(order_id)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_allowed_transitions,uniffi_clone_handle(),RustBuffer.alloc_from_string(order_id))
     return result.consume_into_SequenceTypeTransitionOption
   end
@@ -10691,9 +10691,9 @@ end
   end
   def call(name, arguments)
         name = ::Medorder::uniffi_utf8(name)
-        
+
         arguments = ::Medorder::uniffi_utf8(arguments)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_call,uniffi_clone_handle(),RustBuffer.alloc_from_string(name),RustBuffer.alloc_from_string(arguments))
     return result.consume_into_string
   end
@@ -10713,9 +10713,9 @@ end
   end
   def delete_order(order_id, reason, expected_version = nil)
         order_id = ::Medorder::uniffi_utf8(order_id)
-        
+
         reason = ::Medorder::uniffi_utf8(reason)
-        
+
         expected_version = (expected_version ? ::Medorder::uniffi_in_range(expected_version, "i64", -2**63, 2**63) : nil)
         RustBuffer.check_lower_Optionali64(expected_version)
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_delete_order,uniffi_clone_handle(),RustBuffer.alloc_from_string(order_id),RustBuffer.alloc_from_string(reason),RustBuffer.alloc_from_Optionali64(expected_version))
@@ -10723,7 +10723,7 @@ end
   end
   def disclosures(patient_id, after = nil, limit = nil)
         patient_id = ::Medorder::uniffi_utf8(patient_id)
-        
+
         after = (after ? ::Medorder::uniffi_in_range(after, "i64", -2**63, 2**63) : nil)
         RustBuffer.check_lower_Optionali64(after)
         limit = (limit ? ::Medorder::uniffi_in_range(limit, "i32", -2**31, 2**31) : nil)
@@ -10737,7 +10737,7 @@ end
   end
   def order(order_id, fields = nil)
         order_id = ::Medorder::uniffi_utf8(order_id)
-        
+
         fields = (fields ? fields : nil)
         RustBuffer.check_lower_OptionalSequenceTypePhiField(fields)
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_order,uniffi_clone_handle(),RustBuffer.alloc_from_string(order_id),RustBuffer.alloc_from_OptionalSequenceTypePhiField(fields))
@@ -10745,7 +10745,7 @@ end
   end
   def order_by_key(idempotency_key)
         idempotency_key = ::Medorder::uniffi_utf8(idempotency_key)
-        
+
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_order_by_key,uniffi_clone_handle(),RustBuffer.alloc_from_string(idempotency_key))
     return OrderSummary.uniffi_lift(result)
   end
@@ -10774,7 +10774,7 @@ end
   def revoke()
       ::Medorder.rust_call(:uniffi_medorder_uniffi_fn_method_session_revoke,uniffi_clone_handle(),)
   end
-  
+
   def subscribe(order_id = nil, since = nil)
         order_id = (order_id ? ::Medorder::uniffi_utf8(order_id) : nil)
         RustBuffer.check_lower_Optionalstring(order_id)
@@ -10785,7 +10785,7 @@ end
   end
   def update_status(order_id, change)
         order_id = ::Medorder::uniffi_utf8(order_id)
-        
+
         change = change
         (StatusChange.uniffi_check_lower change)
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_update_status,uniffi_clone_handle(),RustBuffer.alloc_from_string(order_id),(StatusChange.uniffi_lower change))
@@ -10805,10 +10805,10 @@ end
     result = ::Medorder.rust_call_with_error(MedorderError,:uniffi_medorder_uniffi_fn_method_session_verify_audit,uniffi_clone_handle(),RustBuffer.alloc_from_Optionalstring(checkpoint))
     return result.consume_into_TypeVerifyReport
   end
-  
-end
-  
 
-  
+end
+
+
+
 end
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::audit::{AuditPage, RotationReport, VerifyReport};
 use crate::error::Result;
 use crate::filters::AuditFilter;
+use crate::guarded::Guarded;
 use crate::host::{Keys, ProgressListener};
 use crate::session::{other_answer, page};
 use crate::shared::{arguments, json, signed};
@@ -17,7 +18,7 @@ use crate::shared::{arguments, json, signed};
 /// with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
 /// `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
 #[derive(uniffi::Object)]
-pub struct Admin(BlockingAdmin);
+pub struct Admin(Guarded<BlockingAdmin>);
 
 #[uniffi::export]
 impl Admin {
@@ -64,7 +65,7 @@ impl Admin {
         progress: Option<Arc<dyn ProgressListener>>,
     ) -> Result<RotationReport> {
         let call = AdminCall::read("rotate_keys", &json(&json!({"territory_id": territory_id})))?;
-        match self.0.make(call, tell(progress))? {
+        match self.0.run(|admin| admin.make(call, tell(progress)))? {
             Answer::Rotated(report) => Ok(report.into()),
             _ => Err(other_answer()),
         }
@@ -74,7 +75,7 @@ impl Admin {
     /// root from then on.
     #[uniffi::method(default(progress = None))]
     pub fn change_root(&self, keys: Keys, progress: Option<Arc<dyn ProgressListener>>) -> Result<()> {
-        Ok(self.0.change_root(keys.provider()?, tell(progress))?)
+        Ok(self.0.run(|admin| admin.change_root(keys.provider()?, tell(progress)))?)
     }
 
     /// Signs the head of every chain and gives the notes to the anchor, if there is one.
@@ -116,18 +117,18 @@ impl Admin {
 
     /// The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
     pub fn call(&self, name: String, arguments: String) -> Result<String> {
-        let answer = self.0.call(&name, arguments.as_bytes(), |_| ())?;
+        let answer = self.0.run(|admin| admin.call(&name, arguments.as_bytes(), |_| ()))?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
 impl Admin {
     pub(crate) fn of(admin: BlockingAdmin) -> Arc<Self> {
-        Arc::new(Self(admin))
+        Arc::new(Self(Guarded::new(admin)))
     }
 
     fn make(&self, name: &str, arguments: &Value) -> medorder::Result<Answer> {
-        self.0.make(AdminCall::read(name, &json(arguments))?, |_| ())
+        self.0.run(|admin| admin.make(AdminCall::read(name, &json(arguments))?, |_| ()))
     }
 
     fn act(&self, name: &str, arguments: &Value) -> Result<()> {

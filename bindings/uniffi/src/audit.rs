@@ -7,6 +7,7 @@ use medorder::service::{BlockingExport, RotationReport as CoreRotation};
 use medorder::wire;
 
 use crate::error::Result;
+use crate::guarded::guarded;
 use crate::orders::words;
 use crate::shared::{Members, signed};
 use crate::time::system_time;
@@ -238,7 +239,8 @@ impl AuditExport {
     /// Errors: `ACCESS_DENIED` once the session is over, `AUDIT_BROKEN` if an entry is missing, `STORAGE_UNAVAILABLE`,
     /// `CLOSED`.
     pub fn next_page(&self) -> Result<Vec<String>> {
-        let entries = self.0.lock().next_page()?;
+        let mut export = self.0.lock();
+        let entries = guarded(|| export.next_page())?;
         let line = |entry| String::from_utf8_lossy(&wire::plain_json(entry)).into_owned();
         Ok(entries.iter().map(line).collect())
     }

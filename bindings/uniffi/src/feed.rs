@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use medorder::service::BlockingSubscription;
 
 use crate::error::Result;
+use crate::guarded::guarded;
 use crate::shared::{Members, signed, unsigned};
 use crate::time::system_time;
 use crate::words::{EventKind, OrderStatus};
@@ -71,7 +72,7 @@ impl Subscription {
     pub fn next_event(&self, timeout_ms: i64) -> Result<Option<OrderEvent>> {
         let timeout = Duration::from_millis(unsigned(timeout_ms, "timeout_ms")?);
         let mut feed = self.feed.lock();
-        let event = feed.next_within(timeout)?;
+        let event = guarded(|| feed.next_within(timeout))?;
         *self.cursor.lock() = feed.cursor();
         Ok(event.map(Into::into))
     }

@@ -13,6 +13,7 @@ pub mod draft;
 pub mod error;
 pub mod feed;
 pub mod filters;
+mod guarded;
 pub mod host;
 pub mod insurance;
 pub mod options;

@@ -8,6 +8,7 @@ use medorder::{Error, TerritoryId};
 use crate::actor::Actor;
 use crate::admin::Admin;
 use crate::error::Result;
+use crate::guarded::{Guarded, guarded};
 use crate::host::{AnchorSink, CareDirectory, HostAnchor, HostDirectory, Keys};
 use crate::options::OpenOptions;
 use crate::session::Session;
@@ -15,7 +16,7 @@ use crate::session::Session;
 /// An open database. Sessions and administrators may be used from any thread, several at once, and keep the database open
 /// until `close`.
 #[derive(uniffi::Object)]
-pub struct OrderService(BlockingService);
+pub struct OrderService(Guarded<BlockingService>);
 
 #[uniffi::export]
 impl OrderService {
@@ -32,14 +33,17 @@ impl OrderService {
         anchor: Option<Arc<dyn AnchorSink>>,
     ) -> Result<Arc<Self>> {
         let options = options.map_or_else(|| Ok(medorder::wire::OpenOptions::default()), |own| own.get());
-        let mut builder = medorder::OrderService::builder(url, keys.provider()?).options(options?)?;
-        if let Some(directory) = directory {
-            builder = builder.directory(HostDirectory(directory));
-        }
-        if let Some(anchor) = anchor {
-            builder = builder.anchor(HostAnchor(anchor));
-        }
-        Ok(Arc::new(Self(builder.open_blocking()?)))
+        let service = guarded(|| {
+            let mut builder = medorder::OrderService::builder(url, keys.provider()?).options(options?)?;
+            if let Some(directory) = directory {
+                builder = builder.directory(HostDirectory(directory));
+            }
+            if let Some(anchor) = anchor {
+                builder = builder.anchor(HostAnchor(anchor));
+            }
+            builder.open_blocking()
+        })?;
+        Ok(Arc::new(Self(Guarded::new(service))))
     }
 
     /// What an actor may do in a territory.
@@ -49,7 +53,9 @@ impl OrderService {
     pub fn session(&self, actor: Arc<Actor>, territory_id: String) -> Result<Arc<Session>> {
         let (actor, territory) = (actor.get(), territory_id.parse::<TerritoryId>());
         match (actor, territory) {
-            (Ok(actor), Ok(territory)) => Ok(Session::of(self.0.session(actor, territory))),
+            (Ok(actor), Ok(territory)) => {
+                Ok(Session::of(self.0.run(|service| Ok(service.session(actor, territory)))?))
+            }
             (actor, territory) => {
                 let faults = [actor.err(), territory.err()];
                 let faults = faults.iter().flatten().flat_map(|error| error.faults().iter().cloned());
@@ -62,21 +68,21 @@ impl OrderService {
     ///
     /// Errors: `VALIDATION_ERROR` with every fault of the actor.
     pub fn admin(&self, actor: Arc<Actor>) -> Result<Arc<Admin>> {
-        Ok(Admin::of(self.0.admin(actor.get()?)))
+        Ok(Admin::of(self.0.run(|service| Ok(service.admin(actor.get()?)))?))
     }
 
     /// The identity of the database: a new one with each restore.
     ///
     /// Errors: `STORAGE_UNAVAILABLE`, `CLOSED`.
     pub fn generation(&self) -> Result<String> {
-        Ok(self.0.generation()?)
+        Ok(self.0.run(BlockingService::generation)?)
     }
 
     /// The public key of signed checkpoints, 32 bytes of Ed25519.
     ///
     /// Errors: `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `CLOSED`.
     pub fn checkpoint_public_key(&self) -> Result<Vec<u8>> {
-        Ok(self.0.checkpoint_public_key()?.to_vec())
+        Ok(self.0.run(BlockingService::checkpoint_public_key)?.to_vec())
     }
 
     /// Commits what was accepted and closes the database, for everything that was made of it too: later calls are
@@ -84,6 +90,6 @@ impl OrderService {
     ///
     /// Errors: `STORAGE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
     pub fn close(&self) -> Result<()> {
-        Ok(self.0.close()?)
+        Ok(self.0.run(BlockingService::close)?)
     }
 }

@@ -12,6 +12,7 @@ use crate::draft::OrderDraft;
 use crate::error::Result;
 use crate::feed::Subscription;
 use crate::filters::{AuditFilter, OrderFilter, RelationshipFilter};
+use crate::guarded::Guarded;
 use crate::orders::{
     BatchItem, Order, OrderPage, OrderSummary, Relationship, RelationshipPage, TransitionOption,
 };
@@ -23,7 +24,7 @@ use crate::words::{BatchMode, PhiField};
 /// codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
 /// `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
 #[derive(uniffi::Object)]
-pub struct Session(BlockingSession);
+pub struct Session(Guarded<BlockingSession>);
 
 /// One change of a batch.
 #[derive(uniffi::Record)]
@@ -40,7 +41,7 @@ impl Session {
     ///
     /// Errors, beside those of every call: `PATIENT_PROVIDER_MISMATCH`, `IDEMPOTENCY_MISMATCH`.
     pub fn create_order(&self, draft: Arc<OrderDraft>) -> Result<Arc<OrderSummary>> {
-        Ok(Arc::new(self.0.create_order(draft.get())?.into()))
+        Ok(Arc::new(self.0.run(|session| session.create_order(draft.get()))?.into()))
     }
 
     /// Creates up to 10,000 orders.
@@ -55,7 +56,7 @@ impl Session {
     /// `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
     pub fn update_status(&self, order_id: String, change: Arc<StatusChange>) -> Result<Arc<OrderSummary>> {
         let (id, change) = of_order(&order_id, &change)?;
-        Ok(Arc::new(self.0.update_status(id, change)?.into()))
+        Ok(Arc::new(self.0.run(|session| session.update_status(id, change))?.into()))
     }
 
     /// Changes the status of up to 10,000 orders.
@@ -86,7 +87,7 @@ impl Session {
     pub fn order(&self, order_id: String, fields: Option<Vec<PhiField>>) -> Result<Arc<Order>> {
         let id = order_id.parse::<OrderId>().map_err(|_| Error::fault("order_id", Rule::Format))?;
         let fields = fields.map(|fields| fields.into_iter().map(PhiField::core).collect::<FieldSet>());
-        Ok(Arc::new(self.0.order(id, fields)?.into()))
+        Ok(Arc::new(self.0.run(|session| session.order(id, fields))?.into()))
     }
 
     /// The plain columns of the order that this actor's user created with an idempotency key.
@@ -186,7 +187,7 @@ impl Session {
 
     /// Starts an export of the territory's audit.
     pub fn export_audit(&self) -> Result<Arc<AuditExport>> {
-        Ok(AuditExport::of(self.0.export_audit()?))
+        Ok(AuditExport::of(self.0.run(BlockingSession::export_audit)?))
     }
 
     /// Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
@@ -196,29 +197,34 @@ impl Session {
     pub fn subscribe(&self, order_id: Option<String>, since: Option<String>) -> Result<Arc<Subscription>> {
         let id = order_id.map(|id| id.parse::<OrderId>()).transpose();
         let id = id.map_err(|_| Error::fault("order_id", Rule::Format))?;
-        Ok(Subscription::of(self.0.subscribe(id, since.as_deref())?))
+        Ok(Subscription::of(self.0.run(|session| session.subscribe(id, since.as_deref()))?))
     }
 
     /// Ends the session, at once and for every thread: later calls are `ACCESS_DENIED`.
     pub fn revoke(&self) {
-        self.0.revoke();
+        // It sets a mark, no more.
+        let _ = self.0.run(|session| {
+            session.revoke();
+            Ok(())
+        });
     }
 
     /// The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
     /// members are those of the other languages, like `create_order`, `update_status`, `orders`.
     pub fn call(&self, name: String, arguments: String) -> Result<String> {
-        Ok(String::from_utf8_lossy(&self.0.call(&name, arguments.as_bytes())?).into_owned())
+        let answer = self.0.run(|session| session.call(&name, arguments.as_bytes()))?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
 impl Session {
     pub(crate) fn of(session: BlockingSession) -> Arc<Self> {
-        Arc::new(Self(session))
+        Arc::new(Self(Guarded::new(session)))
     }
 
     /// The engine reads the arguments, so that their faults are those of every language.
     fn make(&self, name: &str, arguments: &Value) -> medorder::Result<Answer> {
-        self.0.make(Call::read(name, &json(arguments))?)
+        self.0.run(|session| session.make(Call::read(name, &json(arguments))?))
     }
 
     fn summary(&self, name: &str, arguments: &Value) -> Result<Arc<OrderSummary>> {
@@ -236,7 +242,7 @@ impl Session {
     }
 
     fn batch(&self, call: Call) -> Result<Vec<BatchItem>> {
-        match self.0.make(call)? {
+        match self.0.run(|session| session.make(call))? {
             Answer::Batch(items) => Ok(items.into_iter().map(Into::into).collect()),
             _ => Err(other_answer()),
         }

@@ -37,3 +37,38 @@ pub(crate) fn system_time(time: Timestamp) -> SystemTime {
     };
     moment.unwrap_or(SystemTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64, nanos: u32) -> SystemTime {
+        let span = Duration::from_secs(seconds.unsigned_abs());
+        let whole = if seconds < 0 { SystemTime::UNIX_EPOCH - span } else { SystemTime::UNIX_EPOCH + span };
+        whole + Duration::from_nanos(nanos.into())
+    }
+
+    #[test]
+    fn nanoseconds_are_cut_towards_the_past() {
+        assert_eq!(text(at(0, 1_999)), "1970-01-01T00:00:00.000001Z");
+        assert_eq!(text(at(-1, 999_999_999)), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(text(at(-1, 999_000_001)), "1969-12-31T23:59:59.999000Z");
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_none() {
+        for seconds in [253_402_300_800, -62_167_219_201, i64::MAX / 2, i64::MIN / 2] {
+            assert_eq!(text(at(seconds, 0)), "beyond the calendar");
+        }
+        assert_eq!(text(at(253_402_300_799, 999_999_999)), "9999-12-31T23:59:59.999999Z");
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_comes_back(micros in any::<i64>()) {
+            prop_assert_eq!(timestamp(system_time(Timestamp::from_micros(micros))).as_micros(), micros);
+        }
+    }
+}

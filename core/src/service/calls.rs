@@ -131,6 +131,32 @@ impl Call {
 
     /// The call `create_orders` of items that a face has read itself; one that it could not read fails like one that
     /// breaks any other rule.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> medorder::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("medorder-doc-items-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).ok();
+    /// # let (db, key) = (folder.join("orders.db"), folder.join("root.key"));
+    /// # medorder::generate_key_file(&key)?;
+    /// # let service = medorder::OrderService::open(&db, medorder::KeyFile::open(&key)?).await?;
+    /// # let actor = medorder::Actor::new("u-7".parse()?, medorder::Purpose::Treatment)
+    /// #     .roles([medorder::access::role::requester(), medorder::access::role::administrator()])
+    /// #     .all_territories();
+    /// # let admin = service.admin(actor.clone());
+    /// # admin.register_territory(&"north".parse()?).await?;
+    /// # admin.register_relationship(&"north".parse()?, &"p-1".parse()?, &"npi-1".parse()?).await?;
+    /// # let session = service.session(actor, "north".parse()?);
+    /// use medorder::{BatchItem, BatchMode, CreateOrder, Error, Rule, service::{Answer, Call}};
+    ///
+    /// let items = vec![Ok(CreateOrder::new("p-1", "npi-1", "MRI")), Err(Error::fault("priority", Rule::Unknown))];
+    /// let Answer::Batch(results) = session.make(Call::create_orders(items, BatchMode::Each)).await? else {
+    ///     unreachable!("a batch answers its items")
+    /// };
+    /// assert!(matches!(&results[..], [BatchItem::Done(_), BatchItem::Failed(_)]));
+    /// # service.close().await?;
+    /// # std::fs::remove_dir_all(&folder).ok();
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn create_orders(items: Vec<Result<CreateOrder>>, mode: BatchMode) -> Self {
         Self(SessionCall::CreateOrders(items, mode))
@@ -144,6 +170,14 @@ impl Call {
 }
 
 /// A call of an administrator that was read and not made yet, as [`Call`].
+///
+/// ```
+/// use medorder::service::AdminCall;
+///
+/// assert!(AdminCall::read("register_territory", br#"{"territory_id":"north"}"#).is_ok());
+/// let error = AdminCall::read("restore", br#"{"path":"x"}"#).err().unwrap();
+/// assert_eq!(error.faults()[0].to_string(), "path unknown");
+/// ```
 pub struct AdminCall(calls::AdminCall);
 
 impl AdminCall {

@@ -6,6 +6,7 @@
     reason = "a command line program talks to its terminal"
 )]
 
+mod bindings;
 mod faces;
 mod files;
 mod gateway;
@@ -45,7 +46,8 @@ cargo xtask faces     builds the faces of other languages into target/faces, aft
                       need; the conformance suite (`cargo test --test conformance`) plays them. With `test`
                       also runs the suites that are the faces' own. With `--release` optimised, for the
                       benches and to be given away: the wheel in target/faces/python/wheels, the tarball
-                      in target/faces/node.
+                      in target/faces/node, the jar in target/faces/kotlin.
+cargo xtask bindings  writes the sources for Kotlin and Swift that are made from the library of bindings/uniffi.
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         ["faces", "test"] => run::all(&project, steps::FACES_ALONE),
         ["faces"] => done(faces::build(&project, Profile::Dev)),
         ["faces", "--release"] => done(faces::build(&project, Profile::Release)),
+        ["bindings"] => done(bindings::write(&project)),
         ["install", options @ ..] => {
             done(install::read(options).and_then(|target| install::install(&project, &target)))
         }

@@ -54,6 +54,12 @@ const NEEDS: &[Need] = &[
     Need { what: "openssl, for certificates", package: "openssl", there: || on_path("openssl") },
     Need { what: "Node 20 or newer, for the face of that language", package: "nodejs", there: has_node },
     Need { what: "npm, for the face of Node and the page", package: "npm", there: || on_path("npm") },
+    Need {
+        what: "a Java development kit, 17 or newer, for the face of the JVM",
+        package: "default-jdk-headless",
+        there: || on_path("javac"),
+    },
+    Need { what: "Maven, for the face of the JVM", package: "maven", there: || on_path("mvn") },
     Need { what: "Chromium, for the suites of the page", package: "chromium", there: || on_path("chromium") },
 ];
 

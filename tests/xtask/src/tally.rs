@@ -12,9 +12,16 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Adds what a line says if it is the result line of a test program:
-    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`.
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`, or the last
+    /// one of Maven: `[INFO] Tests run: 4, Failures: 0, Errors: 0, Skipped: 1`.
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colour(line);
+        if let Some([run, failures, errors, skipped]) = of_maven(line.trim()) {
+            self.failed += failures + errors;
+            self.skipped += skipped;
+            self.passed += run.saturating_sub(failures + errors + skipped);
+            return;
+        }
         let Some((_, counts)) =
             line.trim().strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
@@ -40,6 +47,17 @@ impl fmt::Display for Tally {
     }
 }
 
+/// The numbers of Maven's last line; those of a single class go on with the time that it took.
+fn of_maven(line: &str) -> Option<[u64; 4]> {
+    let (_, counts) = line.split_once("] Tests run: ")?;
+    let mut numbers = [0; 4];
+    let mut parts = counts.split(", ");
+    for (number, name) in numbers.iter_mut().zip(["", "Failures: ", "Errors: ", "Skipped: "]) {
+        *number = parts.next()?.strip_prefix(name)?.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
 /// The line without terminal colours, `ESC [ .. m`.
 fn without_colour(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
@@ -63,10 +81,12 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n",
             "test result: \u{1b}[31mFAILED\u{1b}[m. 4 passed; 2 failed; 0 ignored; 0 measured; 9 filtered out; finished in 1s",
             "note: test result: ok. 7 passed; 0 failed",
+            "[INFO] Tests run: 9, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 0.5 s -- in medorder.LifeTest",
+            "[ERROR] Tests run: 20, Failures: 1, Errors: 2, Skipped: 3\n",
         ] {
             tally.read(line);
         }
-        assert_eq!(tally, Tally { passed: 7, failed: 2, skipped: 1 });
+        assert_eq!(tally, Tally { passed: 21, failed: 5, skipped: 4 });
     }
 
     #[test]

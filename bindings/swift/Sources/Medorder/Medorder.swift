@@ -398,7 +398,7 @@ private func uniffiTraitInterfaceCallWithError<T, E>(
         callStatus.pointee.errorBuf = FfiConverterString.lower(String(describing: error))
     }
 }
-// Initial value and increment amount for handles. 
+// Initial value and increment amount for handles.
 // These ensure that SWIFT handles always have the lowest bit set
 fileprivate let UNIFFI_HANDLEMAP_INITIAL: UInt64 = 1
 fileprivate let UNIFFI_HANDLEMAP_DELTA: UInt64 = 2
@@ -640,72 +640,72 @@ fileprivate struct FfiConverterTimestamp: FfiConverterRustBuffer {
  * reach the session.
  */
 public protocol ActorProtocol: AnyObject, Sendable {
-    
+
     /**
      * Adds a role: `requester`, `verifier`, `fulfiller`, `auditor`, `administrator`, or one of the policy in force.
      */
-    func addRole(role: String) 
-    
+    func addRole(role: String)
+
     /**
      * Adds a territory; nothing new for an actor that has all.
      */
-    func addTerritory(territoryId: String) 
-    
+    func addTerritory(territoryId: String)
+
     /**
      * Gives every territory, also those registered later.
      */
-    func allowAllTerritories() 
-    
+    func allowAllTerritories()
+
     /**
      * When the actor's sessions end.
      */
     func expiresAt()  -> Date?
-    
+
     /**
      * For what.
      */
     func purpose()  -> Purpose
-    
+
     /**
      * The host's id of the request.
      */
     func requestId()  -> String?
-    
+
     /**
      * The roles, as they were given.
      */
     func roles()  -> [String]
-    
+
     /**
      * Ends the actor's sessions at this moment.
      */
-    func setExpiresAt(expiresAt: Date?) 
-    
+    func setExpiresAt(expiresAt: Date?)
+
     /**
      * Sets the host's id of the request, for the audit.
      */
-    func setRequestId(requestId: String?) 
-    
+    func setRequestId(requestId: String?)
+
     /**
      * Sets where the call comes from, for the audit.
      */
-    func setSource(source: String?) 
-    
+    func setSource(source: String?)
+
     /**
      * Where the call comes from.
      */
     func source()  -> String?
-    
+
     /**
      * The territories, as they were given; null if the actor has all.
      */
     func territories()  -> [String]?
-    
+
     /**
      * Who.
      */
     func userId()  -> String
-    
+
 }
 /**
  * A caller as the host has authenticated it. Without roles it may do nothing, without territories nothing anywhere.
@@ -775,9 +775,9 @@ public convenience init(userId: String, purpose: Purpose) {
         try! rustCall { uniffi_medorder_uniffi_fn_free_actor(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Adds a role: `requester`, `verifier`, `fulfiller`, `auditor`, `administrator`, or one of the policy in force.
      */
@@ -789,7 +789,7 @@ open func addRole(role: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Adds a territory; nothing new for an actor that has all.
      */
@@ -801,7 +801,7 @@ open func addTerritory(territoryId: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Gives every territory, also those registered later.
      */
@@ -812,7 +812,7 @@ open func allowAllTerritories()  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * When the actor's sessions end.
      */
@@ -824,7 +824,7 @@ open func expiresAt() -> Date?  {
     )
 })
 }
-    
+
     /**
      * For what.
      */
@@ -836,7 +836,7 @@ open func purpose() -> Purpose  {
     )
 })
 }
-    
+
     /**
      * The host's id of the request.
      */
@@ -848,7 +848,7 @@ open func requestId() -> String?  {
     )
 })
 }
-    
+
     /**
      * The roles, as they were given.
      */
@@ -860,7 +860,7 @@ open func roles() -> [String]  {
     )
 })
 }
-    
+
     /**
      * Ends the actor's sessions at this moment.
      */
@@ -872,7 +872,7 @@ open func setExpiresAt(expiresAt: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the host's id of the request, for the audit.
      */
@@ -884,7 +884,7 @@ open func setRequestId(requestId: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets where the call comes from, for the audit.
      */
@@ -896,7 +896,7 @@ open func setSource(source: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Where the call comes from.
      */
@@ -908,7 +908,7 @@ open func source() -> String?  {
     )
 })
 }
-    
+
     /**
      * The territories, as they were given; null if the actor has all.
      */
@@ -920,7 +920,7 @@ open func territories() -> [String]?  {
     )
 })
 }
-    
+
     /**
      * Who.
      */
@@ -932,9 +932,9 @@ open func userId() -> String  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -1001,73 +1001,73 @@ public func FfiConverterTypeActor_lower(_ value: Actor) -> UInt64 {
  * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public protocol AdminProtocol: AnyObject, Sendable {
-    
+
     /**
      * Entries of the system chain after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
     func audit(filter: AuditFilter?, after: Int64?, limit: Int32?) throws  -> AuditPage
-    
+
     /**
      * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
      */
-    func backup(path: String) throws 
-    
+    func backup(path: String) throws
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
      */
     func call(name: String, arguments: String) throws  -> String
-    
+
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
      * root from then on.
      */
-    func changeRoot(keys: Keys, progress: ProgressListener?) throws 
-    
+    func changeRoot(keys: Keys, progress: ProgressListener?) throws
+
     /**
      * Signs the head of every chain and gives the notes to the anchor, if there is one.
      */
     func checkpoint() throws  -> [String]
-    
+
     /**
      * Says that a provider may order for a patient in a territory.
      */
-    func registerRelationship(territoryId: String, patientId: String, providerId: String) throws 
-    
+    func registerRelationship(territoryId: String, patientId: String, providerId: String) throws
+
     /**
      * Registers a territory, which makes its keys and its audit chain. Registering again is nothing.
      */
-    func registerTerritory(territoryId: String) throws 
-    
+    func registerTerritory(territoryId: String) throws
+
     /**
      * Accepts a database that was put back from a backup, as a new generation; answers its first notes.
      */
     func restore() throws  -> [String]
-    
+
     /**
      * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
      */
     func rotateKeys(territoryId: String, progress: ProgressListener?) throws  -> RotationReport
-    
+
     /**
      * The territories of the database.
      */
     func territories() throws  -> [String]
-    
+
     /**
      * Says that a provider may no longer order for a patient in a territory.
      */
-    func unregisterRelationship(territoryId: String, patientId: String, providerId: String) throws 
-    
+    func unregisterRelationship(territoryId: String, patientId: String, providerId: String) throws
+
     /**
      * Closes a territory: its orders stay and can't be reached until it is registered again.
      */
-    func unregisterTerritory(territoryId: String) throws 
-    
+    func unregisterTerritory(territoryId: String) throws
+
     /**
      * Checks every chain and every order of the database.
      */
     func verifyAudit() throws  -> VerifyReport
-    
+
 }
 /**
  * Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
@@ -1125,9 +1125,9 @@ open class Admin: AdminProtocol, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_admin(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Entries of the system chain after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
@@ -1142,7 +1142,7 @@ open func audit(filter: AuditFilter? = nil, after: Int64? = nil, limit: Int32? =
     )
 })
 }
-    
+
     /**
      * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
      */
@@ -1154,7 +1154,7 @@ open func backup(path: String)throws   {try rustCallWithError(FfiConverterTypeMe
     )
 }
 }
-    
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
      */
@@ -1168,7 +1168,7 @@ open func call(name: String, arguments: String)throws  -> String  {
     )
 })
 }
-    
+
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
      * root from then on.
@@ -1182,7 +1182,7 @@ open func changeRoot(keys: Keys, progress: ProgressListener? = nil)throws   {try
     )
 }
 }
-    
+
     /**
      * Signs the head of every chain and gives the notes to the anchor, if there is one.
      */
@@ -1194,7 +1194,7 @@ open func checkpoint()throws  -> [String]  {
     )
 })
 }
-    
+
     /**
      * Says that a provider may order for a patient in a territory.
      */
@@ -1208,7 +1208,7 @@ open func registerRelationship(territoryId: String, patientId: String, providerI
     )
 }
 }
-    
+
     /**
      * Registers a territory, which makes its keys and its audit chain. Registering again is nothing.
      */
@@ -1220,7 +1220,7 @@ open func registerTerritory(territoryId: String)throws   {try rustCallWithError(
     )
 }
 }
-    
+
     /**
      * Accepts a database that was put back from a backup, as a new generation; answers its first notes.
      */
@@ -1232,7 +1232,7 @@ open func restore()throws  -> [String]  {
     )
 })
 }
-    
+
     /**
      * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
      */
@@ -1246,7 +1246,7 @@ open func rotateKeys(territoryId: String, progress: ProgressListener? = nil)thro
     )
 })
 }
-    
+
     /**
      * The territories of the database.
      */
@@ -1258,7 +1258,7 @@ open func territories()throws  -> [String]  {
     )
 })
 }
-    
+
     /**
      * Says that a provider may no longer order for a patient in a territory.
      */
@@ -1272,7 +1272,7 @@ open func unregisterRelationship(territoryId: String, patientId: String, provide
     )
 }
 }
-    
+
     /**
      * Closes a territory: its orders stay and can't be reached until it is registered again.
      */
@@ -1284,7 +1284,7 @@ open func unregisterTerritory(territoryId: String)throws   {try rustCallWithErro
     )
 }
 }
-    
+
     /**
      * Checks every chain and every order of the database.
      */
@@ -1296,9 +1296,9 @@ open func verifyAudit()throws  -> VerifyReport  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -1351,19 +1351,19 @@ public func FfiConverterTypeAdmin_lower(_ value: Admin) -> UInt64 {
  * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
  */
 public protocol AnchorSink: AnyObject, Sendable {
-    
+
     /**
      * Keeps a signed note durably and then answers true; anything else means that it is not kept. The same note may come
      * twice.
      */
     func keep(note: String) throws  -> Bool?
-    
+
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
      * there is none.
      */
     func newest(chain: String) throws  -> String?
-    
+
 }
 /**
  * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
@@ -1418,9 +1418,9 @@ open class AnchorSinkImpl: AnchorSink, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_anchorsink(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Keeps a signed note durably and then answers true; anything else means that it is not kept. The same note may come
      * twice.
@@ -1434,7 +1434,7 @@ open func keep(note: String)throws  -> Bool?  {
     )
 })
 }
-    
+
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
      * there is none.
@@ -1448,9 +1448,9 @@ open func newest(chain: String)throws  -> String?  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -1493,7 +1493,7 @@ fileprivate struct UniffiCallbackInterfaceAnchorSink {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterOptionBool.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -1518,7 +1518,7 @@ fileprivate struct UniffiCallbackInterfaceAnchorSink {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterOptionString.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -1610,7 +1610,7 @@ public func FfiConverterTypeAnchorSink_lower(_ value: AnchorSink) -> UInt64 {
  * The entries of a chain up to its head at the start of the export, for an archive or a checker of one's own.
  */
 public protocol AuditExportProtocol: AnyObject, Sendable {
-    
+
     /**
      * The next entries, at most 1,000, each as one JSON object with every column that its hash covers; none at the end.
      *
@@ -1618,12 +1618,12 @@ public protocol AuditExportProtocol: AnyObject, Sendable {
      * `CLOSED`.
      */
     func nextPage() throws  -> [String]
-    
+
     /**
      * How many entries there are in all.
      */
     func total()  -> Int64
-    
+
 }
 /**
  * The entries of a chain up to its head at the start of the export, for an archive or a checker of one's own.
@@ -1678,9 +1678,9 @@ open class AuditExport: AuditExportProtocol, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_auditexport(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The next entries, at most 1,000, each as one JSON object with every column that its hash covers; none at the end.
      *
@@ -1695,7 +1695,7 @@ open func nextPage()throws  -> [String]  {
     )
 })
 }
-    
+
     /**
      * How many entries there are in all.
      */
@@ -1707,9 +1707,9 @@ open func total() -> Int64  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -1762,32 +1762,32 @@ public func FfiConverterTypeAuditExport_lower(_ value: AuditExport) -> UInt64 {
  * Which entries of an audit; all that is set must match. Its text shows nothing.
  */
 public protocol AuditFilterProtocol: AnyObject, Sendable {
-    
+
     /**
      * At this moment or later.
      */
-    func setFrom(from: Date?) 
-    
+    func setFrom(from: Date?)
+
     /**
      * About this order.
      */
-    func setOrderId(orderId: String?) 
-    
+    func setOrderId(orderId: String?)
+
     /**
      * About orders of this patient.
      */
-    func setPatientId(patientId: String?) 
-    
+    func setPatientId(patientId: String?)
+
     /**
      * Before this moment.
      */
-    func setTo(to: Date?) 
-    
+    func setTo(to: Date?)
+
     /**
      * By this user.
      */
-    func setUserId(userId: String?) 
-    
+    func setUserId(userId: String?)
+
 }
 /**
  * Which entries of an audit; all that is set must match. Its text shows nothing.
@@ -1853,9 +1853,9 @@ public convenience init() {
         try! rustCall { uniffi_medorder_uniffi_fn_free_auditfilter(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * At this moment or later.
      */
@@ -1867,7 +1867,7 @@ open func setFrom(from: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * About this order.
      */
@@ -1879,7 +1879,7 @@ open func setOrderId(orderId: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * About orders of this patient.
      */
@@ -1891,7 +1891,7 @@ open func setPatientId(patientId: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Before this moment.
      */
@@ -1903,7 +1903,7 @@ open func setTo(to: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * By this user.
      */
@@ -1915,9 +1915,9 @@ open func setUserId(userId: String?)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -1983,17 +1983,17 @@ public func FfiConverterTypeAuditFilter_lower(_ value: AuditFilter) -> UInt64 {
  * answer. Each territory must be registered all the same, once, since that makes its keys and its audit chain.
  */
 public protocol CareDirectory: AnyObject, Sendable {
-    
+
     /**
      * True if the territory is in use; null if that can't be told now.
      */
     func territoryExists(territoryId: String) throws  -> Bool?
-    
+
     /**
      * True if this provider may order for this patient here; null if that can't be told now.
      */
     func relationshipExists(patientId: String, providerId: String, territoryId: String) throws  -> Bool?
-    
+
 }
 /**
  * The hospital's own directory: who may order for whom. Without one the service asks the registry in its database.
@@ -2050,9 +2050,9 @@ open class CareDirectoryImpl: CareDirectory, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_caredirectory(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * True if the territory is in use; null if that can't be told now.
      */
@@ -2065,7 +2065,7 @@ open func territoryExists(territoryId: String)throws  -> Bool?  {
     )
 })
 }
-    
+
     /**
      * True if this provider may order for this patient here; null if that can't be told now.
      */
@@ -2080,9 +2080,9 @@ open func relationshipExists(patientId: String, providerId: String, territoryId:
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -2125,7 +2125,7 @@ fileprivate struct UniffiCallbackInterfaceCareDirectory {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterOptionBool.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -2154,7 +2154,7 @@ fileprivate struct UniffiCallbackInterfaceCareDirectory {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterOptionBool.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -2246,37 +2246,37 @@ public func FfiConverterTypeCareDirectory_lower(_ value: CareDirectory) -> UInt6
  * Who pays: of a draft, or of an order. PHI; its text shows nothing.
  */
 public protocol InsuranceProtocol: AnyObject, Sendable {
-    
+
     /**
      * The insurer.
      */
     func carrier()  -> String
-    
+
     /**
      * The number of the group, if there is one.
      */
     func groupNumber()  -> String?
-    
+
     /**
      * The number of the policy.
      */
     func policyNumber()  -> String
-    
+
     /**
      * Sets the insurer.
      */
-    func setCarrier(carrier: String) 
-    
+    func setCarrier(carrier: String)
+
     /**
      * Sets the number of the group; an empty number is none.
      */
-    func setGroupNumber(groupNumber: String?) 
-    
+    func setGroupNumber(groupNumber: String?)
+
     /**
      * Sets the number of the policy.
      */
-    func setPolicyNumber(policyNumber: String) 
-    
+    func setPolicyNumber(policyNumber: String)
+
 }
 /**
  * Who pays: of a draft, or of an order. PHI; its text shows nothing.
@@ -2344,9 +2344,9 @@ public convenience init(carrier: String, policyNumber: String) {
         try! rustCall { uniffi_medorder_uniffi_fn_free_insurance(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The insurer.
      */
@@ -2358,7 +2358,7 @@ open func carrier() -> String  {
     )
 })
 }
-    
+
     /**
      * The number of the group, if there is one.
      */
@@ -2370,7 +2370,7 @@ open func groupNumber() -> String?  {
     )
 })
 }
-    
+
     /**
      * The number of the policy.
      */
@@ -2382,7 +2382,7 @@ open func policyNumber() -> String  {
     )
 })
 }
-    
+
     /**
      * Sets the insurer.
      */
@@ -2394,7 +2394,7 @@ open func setCarrier(carrier: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the number of the group; an empty number is none.
      */
@@ -2406,7 +2406,7 @@ open func setGroupNumber(groupNumber: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the number of the policy.
      */
@@ -2418,9 +2418,9 @@ open func setPolicyNumber(policyNumber: String)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -2484,42 +2484,42 @@ public func FfiConverterTypeInsurance_lower(_ value: Insurance) -> UInt64 {
  * What the payer said about an order. PHI; its text shows nothing.
  */
 public protocol InsuranceVerificationProtocol: AnyObject, Sendable {
-    
+
     /**
      * The payer's number of the authorisation.
      */
     func authorizationNumber()  -> String?
-    
+
     /**
      * What the payer said, as compact JSON.
      */
     func coverageDetails()  -> String?
-    
+
     /**
      * What the payer said, in one word.
      */
     func status()  -> InsuranceStatus
-    
+
     /**
      * The last moment at which work may start.
      */
     func validUntil()  -> Date?
-    
+
     /**
      * How.
      */
     func verificationMethod()  -> String
-    
+
     /**
      * When; the engine's clock says so.
      */
     func verifiedAt()  -> Date?
-    
+
     /**
      * Who verified.
      */
     func verifiedBy()  -> String
-    
+
 }
 /**
  * What the payer said about an order. PHI; its text shows nothing.
@@ -2574,9 +2574,9 @@ open class InsuranceVerification: InsuranceVerificationProtocol, @unchecked Send
         try! rustCall { uniffi_medorder_uniffi_fn_free_insuranceverification(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The payer's number of the authorisation.
      */
@@ -2588,7 +2588,7 @@ open func authorizationNumber() -> String?  {
     )
 })
 }
-    
+
     /**
      * What the payer said, as compact JSON.
      */
@@ -2600,7 +2600,7 @@ open func coverageDetails() -> String?  {
     )
 })
 }
-    
+
     /**
      * What the payer said, in one word.
      */
@@ -2612,7 +2612,7 @@ open func status() -> InsuranceStatus  {
     )
 })
 }
-    
+
     /**
      * The last moment at which work may start.
      */
@@ -2624,7 +2624,7 @@ open func validUntil() -> Date?  {
     )
 })
 }
-    
+
     /**
      * How.
      */
@@ -2636,7 +2636,7 @@ open func verificationMethod() -> String  {
     )
 })
 }
-    
+
     /**
      * When; the engine's clock says so.
      */
@@ -2648,7 +2648,7 @@ open func verifiedAt() -> Date?  {
     )
 })
 }
-    
+
     /**
      * Who verified.
      */
@@ -2660,9 +2660,9 @@ open func verifiedBy() -> String  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -2727,17 +2727,17 @@ public func FfiConverterTypeInsuranceVerification_lower(_ value: InsuranceVerifi
  * several at once, and have 5 seconds. Calling the service from inside is refused.
  */
 public protocol KeyProvider: AnyObject, Sendable {
-    
+
     /**
      * The 32 bytes of `key`, encrypted and bound to `context`. Keep no copy of the key.
      */
     func wrap(key: Data, context: Data) throws  -> Data
-    
+
     /**
      * The 32 bytes that `blob` was made of, if it was made with this `context`.
      */
     func unwrap(blob: Data, context: Data) throws  -> Data
-    
+
 }
 /**
  * Wraps and unwraps the keys of territories under a root key that never leaves its place. Calls come on any thread and
@@ -2793,9 +2793,9 @@ open class KeyProviderImpl: KeyProvider, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_keyprovider(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The 32 bytes of `key`, encrypted and bound to `context`. Keep no copy of the key.
      */
@@ -2809,7 +2809,7 @@ open func wrap(key: Data, context: Data)throws  -> Data  {
     )
 })
 }
-    
+
     /**
      * The 32 bytes that `blob` was made of, if it was made with this `context`.
      */
@@ -2823,9 +2823,9 @@ open func unwrap(blob: Data, context: Data)throws  -> Data  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -2870,7 +2870,7 @@ fileprivate struct UniffiCallbackInterfaceKeyProvider {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterData.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -2897,7 +2897,7 @@ fileprivate struct UniffiCallbackInterfaceKeyProvider {
                 )
             }
 
-            
+
             let writeReturn = { uniffiOutReturn.pointee = FfiConverterData.lower($0) }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -2990,58 +2990,58 @@ public func FfiConverterTypeKeyProvider_lower(_ value: KeyProvider) -> UInt64 {
  * text shows nothing, since a url may hold a password.
  */
 public protocol OpenOptionsProtocol: AnyObject, Sendable {
-    
+
     /**
      * Roles and rules of access in place of the standard ones, as JSON:
      * `{"separate_verifier": true, "roles": {"nurse": {"permissions": ["order.view"], "fields": ["notes"]}}}`.
      */
-    func setAccessJson(accessJson: String) 
-    
+    func setAccessJson(accessJson: String)
+
     /**
      * A file that keeps signed checkpoints; put it on another volume than the database.
      */
-    func setAnchorFile(path: String) 
-    
+    func setAnchorFile(path: String)
+
     /**
      * Allows `CANCELLED` also from the first two states; false by default.
      */
-    func setCancelBeforeStart(cancelBeforeStart: Bool) 
-    
+    func setCancelBeforeStart(cancelBeforeStart: Bool)
+
     /**
      * How long a change waits for room in the queue, in milliseconds; 30,000 by default.
      */
-    func setCommitTimeoutMs(milliseconds: Int64) 
-    
+    func setCommitTimeoutMs(milliseconds: Int64)
+
     /**
      * How many connections to PostgreSQL readers share.
      */
-    func setConnections(connections: Int32) 
-    
+    func setConnections(connections: Int32)
+
     /**
      * Whether a missing SQLite file is made; true by default.
      */
-    func setCreate(create: Bool) 
-    
+    func setCreate(create: Bool)
+
     /**
      * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
      */
-    func setKeyCacheTtlMs(milliseconds: Int64) 
-    
+    func setKeyCacheTtlMs(milliseconds: Int64)
+
     /**
      * Where to listen for changes when the url leads to a pooler of PostgreSQL.
      */
-    func setListenUrl(url: String) 
-    
+    func setListenUrl(url: String)
+
     /**
      * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
      */
-    func setPatienceMs(milliseconds: Int64) 
-    
+    func setPatienceMs(milliseconds: Int64)
+
     /**
      * Whether a commit on SQLite waits for the disk; `FULL` by default.
      */
-    func setSynchronous(synchronous: Synchronous) 
-    
+    func setSynchronous(synchronous: Synchronous)
+
 }
 /**
  * Settings of a service; what is not set stays as it is by default. Checked when the service is opened, all at once. Its
@@ -3108,9 +3108,9 @@ public convenience init() {
         try! rustCall { uniffi_medorder_uniffi_fn_free_openoptions(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Roles and rules of access in place of the standard ones, as JSON:
      * `{"separate_verifier": true, "roles": {"nurse": {"permissions": ["order.view"], "fields": ["notes"]}}}`.
@@ -3123,7 +3123,7 @@ open func setAccessJson(accessJson: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * A file that keeps signed checkpoints; put it on another volume than the database.
      */
@@ -3135,7 +3135,7 @@ open func setAnchorFile(path: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Allows `CANCELLED` also from the first two states; false by default.
      */
@@ -3147,7 +3147,7 @@ open func setCancelBeforeStart(cancelBeforeStart: Bool)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * How long a change waits for room in the queue, in milliseconds; 30,000 by default.
      */
@@ -3159,7 +3159,7 @@ open func setCommitTimeoutMs(milliseconds: Int64)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * How many connections to PostgreSQL readers share.
      */
@@ -3171,7 +3171,7 @@ open func setConnections(connections: Int32)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Whether a missing SQLite file is made; true by default.
      */
@@ -3183,7 +3183,7 @@ open func setCreate(create: Bool)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
      */
@@ -3195,7 +3195,7 @@ open func setKeyCacheTtlMs(milliseconds: Int64)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Where to listen for changes when the url leads to a pooler of PostgreSQL.
      */
@@ -3207,7 +3207,7 @@ open func setListenUrl(url: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
      */
@@ -3219,7 +3219,7 @@ open func setPatienceMs(milliseconds: Int64)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Whether a commit on SQLite waits for the disk; `FULL` by default.
      */
@@ -3231,9 +3231,9 @@ open func setSynchronous(synchronous: Synchronous)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -3297,82 +3297,82 @@ public func FfiConverterTypeOpenOptions_lower(_ value: OpenOptions) -> UInt64 {
  * An order as one actor may see it. Its text shows the order, its status and its version, and no PHI.
  */
 public protocol OrderProtocol: AnyObject, Sendable {
-    
+
     /**
      * When it was created.
      */
     func createdAt()  -> Date
-    
+
     /**
      * PHI: why; null if it is not disclosed.
      */
     func diagnosisCodes()  -> [String]?
-    
+
     /**
      * The fields shown here, with or without a value.
      */
     func disclosed()  -> [PhiField]
-    
+
     /**
      * The order.
      */
     func id()  -> String
-    
+
     /**
      * PHI: who pays; null if it is not disclosed or nobody said.
      */
     func insurance()  -> Insurance?
-    
+
     /**
      * PHI: what the payer said; null if it is not disclosed or nobody verified.
      */
     func insuranceVerification()  -> InsuranceVerification?
-    
+
     /**
      * PHI: all notes so far; empty if they are disclosed and there are none, null if they are not disclosed.
      */
     func notes()  -> String?
-    
+
     /**
      * For whom.
      */
     func patientId()  -> String
-    
+
     /**
      * By whom.
      */
     func providerId()  -> String
-    
+
     /**
      * PHI: what is ordered; null if it is not disclosed.
      */
     func serviceType()  -> String?
-    
+
     /**
      * Where it stands.
      */
     func status()  -> OrderStatus
-    
+
     /**
      * Where it lives.
      */
     func territoryId()  -> String
-    
+
     /**
      * When it changed last.
      */
     func updatedAt()  -> Date
-    
+
     /**
      * From 1, one more with every change.
      */
     func version()  -> Int64
-    
+
     /**
      * The fields asked for that the actor's roles may not see.
      */
     func withheld()  -> [PhiField]
-    
+
 }
 /**
  * An order as one actor may see it. Its text shows the order, its status and its version, and no PHI.
@@ -3427,9 +3427,9 @@ open class Order: OrderProtocol, @unchecked Sendable, CustomStringConvertible {
         try! rustCall { uniffi_medorder_uniffi_fn_free_order(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * When it was created.
      */
@@ -3441,7 +3441,7 @@ open func createdAt() -> Date  {
     )
 })
 }
-    
+
     /**
      * PHI: why; null if it is not disclosed.
      */
@@ -3453,7 +3453,7 @@ open func diagnosisCodes() -> [String]?  {
     )
 })
 }
-    
+
     /**
      * The fields shown here, with or without a value.
      */
@@ -3465,7 +3465,7 @@ open func disclosed() -> [PhiField]  {
     )
 })
 }
-    
+
     /**
      * The order.
      */
@@ -3477,7 +3477,7 @@ open func id() -> String  {
     )
 })
 }
-    
+
     /**
      * PHI: who pays; null if it is not disclosed or nobody said.
      */
@@ -3489,7 +3489,7 @@ open func insurance() -> Insurance?  {
     )
 })
 }
-    
+
     /**
      * PHI: what the payer said; null if it is not disclosed or nobody verified.
      */
@@ -3501,7 +3501,7 @@ open func insuranceVerification() -> InsuranceVerification?  {
     )
 })
 }
-    
+
     /**
      * PHI: all notes so far; empty if they are disclosed and there are none, null if they are not disclosed.
      */
@@ -3513,7 +3513,7 @@ open func notes() -> String?  {
     )
 })
 }
-    
+
     /**
      * For whom.
      */
@@ -3525,7 +3525,7 @@ open func patientId() -> String  {
     )
 })
 }
-    
+
     /**
      * By whom.
      */
@@ -3537,7 +3537,7 @@ open func providerId() -> String  {
     )
 })
 }
-    
+
     /**
      * PHI: what is ordered; null if it is not disclosed.
      */
@@ -3549,7 +3549,7 @@ open func serviceType() -> String?  {
     )
 })
 }
-    
+
     /**
      * Where it stands.
      */
@@ -3561,7 +3561,7 @@ open func status() -> OrderStatus  {
     )
 })
 }
-    
+
     /**
      * Where it lives.
      */
@@ -3573,7 +3573,7 @@ open func territoryId() -> String  {
     )
 })
 }
-    
+
     /**
      * When it changed last.
      */
@@ -3585,7 +3585,7 @@ open func updatedAt() -> Date  {
     )
 })
 }
-    
+
     /**
      * From 1, one more with every change.
      */
@@ -3597,7 +3597,7 @@ open func version() -> Int64  {
     )
 })
 }
-    
+
     /**
      * The fields asked for that the actor's roles may not see.
      */
@@ -3609,9 +3609,9 @@ open func withheld() -> [PhiField]  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -3677,82 +3677,82 @@ public func FfiConverterTypeOrder_lower(_ value: Order) -> UInt64 {
  * of 1 to 128 bytes, notes 64 KiB.
  */
 public protocol OrderDraftProtocol: AnyObject, Sendable {
-    
+
     /**
      * Adds a code.
      */
-    func addDiagnosisCode(diagnosisCode: String) 
-    
+    func addDiagnosisCode(diagnosisCode: String)
+
     /**
      * PHI: why, as ICD-10-CM codes or FHIR tokens `system|code`.
      */
     func diagnosisCodes()  -> [String]
-    
+
     /**
      * The caller's own number of the order.
      */
     func idempotencyKey()  -> String?
-    
+
     /**
      * PHI: who pays. What is set on it still counts.
      */
     func insurance()  -> Insurance?
-    
+
     /**
      * PHI: the first notes.
      */
     func notes()  -> String?
-    
+
     /**
      * For whom.
      */
     func patientId()  -> String
-    
+
     /**
      * By whom.
      */
     func providerId()  -> String
-    
+
     /**
      * PHI: what is ordered.
      */
     func serviceType()  -> String
-    
+
     /**
      * Sets the codes, in place of those there are.
      */
-    func setDiagnosisCodes(diagnosisCodes: [String]) 
-    
+    func setDiagnosisCodes(diagnosisCodes: [String])
+
     /**
      * Sets the caller's own number of the order: a second request with it makes no second order.
      */
-    func setIdempotencyKey(idempotencyKey: String?) 
-    
+    func setIdempotencyKey(idempotencyKey: String?)
+
     /**
      * Says who pays.
      */
-    func setInsurance(insurance: Insurance?) 
-    
+    func setInsurance(insurance: Insurance?)
+
     /**
      * Sets the first notes; empty notes are none.
      */
-    func setNotes(notes: String?) 
-    
+    func setNotes(notes: String?)
+
     /**
      * Sets for whom.
      */
-    func setPatientId(patientId: String) 
-    
+    func setPatientId(patientId: String)
+
     /**
      * Sets by whom.
      */
-    func setProviderId(providerId: String) 
-    
+    func setProviderId(providerId: String)
+
     /**
      * Sets what is ordered.
      */
-    func setServiceType(serviceType: String) 
-    
+    func setServiceType(serviceType: String)
+
 }
 /**
  * An order that is not yet sent. Content is checked when it is sent, all of it at once; after a failure it can be
@@ -3823,9 +3823,9 @@ public convenience init(patientId: String, providerId: String, serviceType: Stri
         try! rustCall { uniffi_medorder_uniffi_fn_free_orderdraft(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Adds a code.
      */
@@ -3837,7 +3837,7 @@ open func addDiagnosisCode(diagnosisCode: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * PHI: why, as ICD-10-CM codes or FHIR tokens `system|code`.
      */
@@ -3849,7 +3849,7 @@ open func diagnosisCodes() -> [String]  {
     )
 })
 }
-    
+
     /**
      * The caller's own number of the order.
      */
@@ -3861,7 +3861,7 @@ open func idempotencyKey() -> String?  {
     )
 })
 }
-    
+
     /**
      * PHI: who pays. What is set on it still counts.
      */
@@ -3873,7 +3873,7 @@ open func insurance() -> Insurance?  {
     )
 })
 }
-    
+
     /**
      * PHI: the first notes.
      */
@@ -3885,7 +3885,7 @@ open func notes() -> String?  {
     )
 })
 }
-    
+
     /**
      * For whom.
      */
@@ -3897,7 +3897,7 @@ open func patientId() -> String  {
     )
 })
 }
-    
+
     /**
      * By whom.
      */
@@ -3909,7 +3909,7 @@ open func providerId() -> String  {
     )
 })
 }
-    
+
     /**
      * PHI: what is ordered.
      */
@@ -3921,7 +3921,7 @@ open func serviceType() -> String  {
     )
 })
 }
-    
+
     /**
      * Sets the codes, in place of those there are.
      */
@@ -3933,7 +3933,7 @@ open func setDiagnosisCodes(diagnosisCodes: [String])  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the caller's own number of the order: a second request with it makes no second order.
      */
@@ -3945,7 +3945,7 @@ open func setIdempotencyKey(idempotencyKey: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Says who pays.
      */
@@ -3957,7 +3957,7 @@ open func setInsurance(insurance: Insurance?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the first notes; empty notes are none.
      */
@@ -3969,7 +3969,7 @@ open func setNotes(notes: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets for whom.
      */
@@ -3981,7 +3981,7 @@ open func setPatientId(patientId: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets by whom.
      */
@@ -3993,7 +3993,7 @@ open func setProviderId(providerId: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets what is ordered.
      */
@@ -4005,9 +4005,9 @@ open func setServiceType(serviceType: String)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -4071,32 +4071,32 @@ public func FfiConverterTypeOrderDraft_lower(_ value: OrderDraft) -> UInt64 {
  * Which orders a list holds; all that is set must match. Its text shows nothing.
  */
 public protocol OrderFilterProtocol: AnyObject, Sendable {
-    
+
     /**
      * Adds a status; several mean any of them.
      */
-    func addStatus(status: OrderStatus) 
-    
+    func addStatus(status: OrderStatus)
+
     /**
      * Only orders created at this moment or later.
      */
-    func setCreatedFrom(createdFrom: Date?) 
-    
+    func setCreatedFrom(createdFrom: Date?)
+
     /**
      * Only orders created before this moment.
      */
-    func setCreatedTo(createdTo: Date?) 
-    
+    func setCreatedTo(createdTo: Date?)
+
     /**
      * Only orders of this patient.
      */
-    func setPatientId(patientId: String?) 
-    
+    func setPatientId(patientId: String?)
+
     /**
      * Only orders of this provider.
      */
-    func setProviderId(providerId: String?) 
-    
+    func setProviderId(providerId: String?)
+
 }
 /**
  * Which orders a list holds; all that is set must match. Its text shows nothing.
@@ -4162,9 +4162,9 @@ public convenience init() {
         try! rustCall { uniffi_medorder_uniffi_fn_free_orderfilter(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Adds a status; several mean any of them.
      */
@@ -4176,7 +4176,7 @@ open func addStatus(status: OrderStatus)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Only orders created at this moment or later.
      */
@@ -4188,7 +4188,7 @@ open func setCreatedFrom(createdFrom: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Only orders created before this moment.
      */
@@ -4200,7 +4200,7 @@ open func setCreatedTo(createdTo: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Only orders of this patient.
      */
@@ -4212,7 +4212,7 @@ open func setPatientId(patientId: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Only orders of this provider.
      */
@@ -4224,9 +4224,9 @@ open func setProviderId(providerId: String?)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -4290,22 +4290,22 @@ public func FfiConverterTypeOrderFilter_lower(_ value: OrderFilter) -> UInt64 {
  * A page of a list, newest first. An object, since it holds orders; its text shows their number.
  */
 public protocol OrderPageProtocol: AnyObject, Sendable {
-    
+
     /**
      * Where a subscription starts that misses nothing since this page.
      */
     func feedCursor()  -> String
-    
+
     /**
      * Where the next page starts; null at the end.
      */
     func nextCursor()  -> String?
-    
+
     /**
      * The orders.
      */
     func orders()  -> [Order]
-    
+
 }
 /**
  * A page of a list, newest first. An object, since it holds orders; its text shows their number.
@@ -4360,9 +4360,9 @@ open class OrderPage: OrderPageProtocol, @unchecked Sendable, CustomStringConver
         try! rustCall { uniffi_medorder_uniffi_fn_free_orderpage(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Where a subscription starts that misses nothing since this page.
      */
@@ -4374,7 +4374,7 @@ open func feedCursor() -> String  {
     )
 })
 }
-    
+
     /**
      * Where the next page starts; null at the end.
      */
@@ -4386,7 +4386,7 @@ open func nextCursor() -> String?  {
     )
 })
 }
-    
+
     /**
      * The orders.
      */
@@ -4398,9 +4398,9 @@ open func orders() -> [Order]  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -4465,36 +4465,36 @@ public func FfiConverterTypeOrderPage_lower(_ value: OrderPage) -> UInt64 {
  * until `close`.
  */
 public protocol OrderServiceProtocol: AnyObject, Sendable {
-    
+
     /**
      * Administrative acts of an actor.
      *
      * Errors: `VALIDATION_ERROR` with every fault of the actor.
      */
     func admin(actor: Actor) throws  -> Admin
-    
+
     /**
      * The public key of signed checkpoints, 32 bytes of Ed25519.
      *
      * Errors: `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `CLOSED`.
      */
     func checkpointPublicKey() throws  -> Data
-    
+
     /**
      * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
      * `CLOSED`. Closing again is nothing.
      *
      * Errors: `STORAGE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
      */
-    func close() throws 
-    
+    func close() throws
+
     /**
      * The identity of the database: a new one with each restore.
      *
      * Errors: `STORAGE_UNAVAILABLE`, `CLOSED`.
      */
     func generation() throws  -> String
-    
+
     /**
      * What an actor may do in a territory.
      *
@@ -4502,7 +4502,7 @@ public protocol OrderServiceProtocol: AnyObject, Sendable {
      * with the first call.
      */
     func session(actor: Actor, territoryId: String) throws  -> Session
-    
+
 }
 /**
  * An open database. Sessions and administrators may be used from any thread, several at once, and keep the database open
@@ -4577,9 +4577,9 @@ public convenience init(url: String, keys: Keys, options: OpenOptions? = nil, di
         try! rustCall { uniffi_medorder_uniffi_fn_free_orderservice(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Administrative acts of an actor.
      *
@@ -4594,7 +4594,7 @@ open func admin(actor: Actor)throws  -> Admin  {
     )
 })
 }
-    
+
     /**
      * The public key of signed checkpoints, 32 bytes of Ed25519.
      *
@@ -4608,7 +4608,7 @@ open func checkpointPublicKey()throws  -> Data  {
     )
 })
 }
-    
+
     /**
      * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
      * `CLOSED`. Closing again is nothing.
@@ -4622,7 +4622,7 @@ open func close()throws   {try rustCallWithError(FfiConverterTypeMedorderError_l
     )
 }
 }
-    
+
     /**
      * The identity of the database: a new one with each restore.
      *
@@ -4636,7 +4636,7 @@ open func generation()throws  -> String  {
     )
 })
 }
-    
+
     /**
      * What an actor may do in a territory.
      *
@@ -4653,9 +4653,9 @@ open func session(actor: Actor, territoryId: String)throws  -> Session  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -4708,47 +4708,47 @@ public func FfiConverterTypeOrderService_lower(_ value: OrderService) -> UInt64 
  * The plain columns of an order: the answer of a change. Its text shows the order, its status and its version.
  */
 public protocol OrderSummaryProtocol: AnyObject, Sendable {
-    
+
     /**
      * When it was created.
      */
     func createdAt()  -> Date
-    
+
     /**
      * The order.
      */
     func id()  -> String
-    
+
     /**
      * For whom.
      */
     func patientId()  -> String
-    
+
     /**
      * By whom.
      */
     func providerId()  -> String
-    
+
     /**
      * Where it stands.
      */
     func status()  -> OrderStatus
-    
+
     /**
      * Where it lives.
      */
     func territoryId()  -> String
-    
+
     /**
      * When it changed last.
      */
     func updatedAt()  -> Date
-    
+
     /**
      * From 1, one more with every change.
      */
     func version()  -> Int64
-    
+
 }
 /**
  * The plain columns of an order: the answer of a change. Its text shows the order, its status and its version.
@@ -4803,9 +4803,9 @@ open class OrderSummary: OrderSummaryProtocol, @unchecked Sendable, CustomString
         try! rustCall { uniffi_medorder_uniffi_fn_free_ordersummary(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * When it was created.
      */
@@ -4817,7 +4817,7 @@ open func createdAt() -> Date  {
     )
 })
 }
-    
+
     /**
      * The order.
      */
@@ -4829,7 +4829,7 @@ open func id() -> String  {
     )
 })
 }
-    
+
     /**
      * For whom.
      */
@@ -4841,7 +4841,7 @@ open func patientId() -> String  {
     )
 })
 }
-    
+
     /**
      * By whom.
      */
@@ -4853,7 +4853,7 @@ open func providerId() -> String  {
     )
 })
 }
-    
+
     /**
      * Where it stands.
      */
@@ -4865,7 +4865,7 @@ open func status() -> OrderStatus  {
     )
 })
 }
-    
+
     /**
      * Where it lives.
      */
@@ -4877,7 +4877,7 @@ open func territoryId() -> String  {
     )
 })
 }
-    
+
     /**
      * When it changed last.
      */
@@ -4889,7 +4889,7 @@ open func updatedAt() -> Date  {
     )
 })
 }
-    
+
     /**
      * From 1, one more with every change.
      */
@@ -4901,9 +4901,9 @@ open func version() -> Int64  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -4967,12 +4967,12 @@ public func FfiConverterTypeOrderSummary_lower(_ value: OrderSummary) -> UInt64 
  * Hears how far a long act is. What it throws changes nothing.
  */
 public protocol ProgressListener: AnyObject, Sendable {
-    
+
     /**
      * So many orders or keys are done, of so many; more may come while it runs.
      */
-    func progress(done: Int64, total: Int64) throws 
-    
+    func progress(done: Int64, total: Int64) throws
+
 }
 /**
  * Hears how far a long act is. What it throws changes nothing.
@@ -5027,9 +5027,9 @@ open class ProgressListenerImpl: ProgressListener, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_progresslistener(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * So many orders or keys are done, of so many; more may come while it runs.
      */
@@ -5042,9 +5042,9 @@ open func progress(done: Int64, total: Int64)throws   {try rustCallWithError(Ffi
     )
 }
 }
-    
 
-    
+
+
 }
 
 
@@ -5089,7 +5089,7 @@ fileprivate struct UniffiCallbackInterfaceProgressListener {
                 )
             }
 
-            
+
             let writeReturn = { () }
             uniffiTraitInterfaceCallWithError(
                 callStatus: uniffiCallStatus,
@@ -5181,17 +5181,17 @@ public func FfiConverterTypeProgressListener_lower(_ value: ProgressListener) ->
  * A patient and a provider who belong together. Its text shows neither.
  */
 public protocol RelationshipProtocol: AnyObject, Sendable {
-    
+
     /**
      * The patient.
      */
     func patientId()  -> String
-    
+
     /**
      * The provider.
      */
     func providerId()  -> String
-    
+
 }
 /**
  * A patient and a provider who belong together. Its text shows neither.
@@ -5259,9 +5259,9 @@ public convenience init(patientId: String, providerId: String) {
         try! rustCall { uniffi_medorder_uniffi_fn_free_relationship(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The patient.
      */
@@ -5273,7 +5273,7 @@ open func patientId() -> String  {
     )
 })
 }
-    
+
     /**
      * The provider.
      */
@@ -5285,9 +5285,9 @@ open func providerId() -> String  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -5351,17 +5351,17 @@ public func FfiConverterTypeRelationship_lower(_ value: Relationship) -> UInt64 
  * Which relationships of the stored registry; all that is set must match. Its text shows nothing.
  */
 public protocol RelationshipFilterProtocol: AnyObject, Sendable {
-    
+
     /**
      * Of this patient.
      */
-    func setPatientId(patientId: String?) 
-    
+    func setPatientId(patientId: String?)
+
     /**
      * Of this provider.
      */
-    func setProviderId(providerId: String?) 
-    
+    func setProviderId(providerId: String?)
+
 }
 /**
  * Which relationships of the stored registry; all that is set must match. Its text shows nothing.
@@ -5427,9 +5427,9 @@ public convenience init() {
         try! rustCall { uniffi_medorder_uniffi_fn_free_relationshipfilter(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Of this patient.
      */
@@ -5441,7 +5441,7 @@ open func setPatientId(patientId: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Of this provider.
      */
@@ -5453,9 +5453,9 @@ open func setProviderId(providerId: String?)  {try! rustCall() {
     )
 }
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -5522,61 +5522,61 @@ public func FfiConverterTypeRelationshipFilter_lower(_ value: RelationshipFilter
  * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public protocol SessionProtocol: AnyObject, Sendable {
-    
+
     /**
      * Every status, and whether the actor may move the order there now.
      */
     func allowedTransitions(orderId: String) throws  -> [TransitionOption]
-    
+
     /**
      * Entries of the territory's audit after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
     func audit(filter: AuditFilter?, after: Int64?, limit: Int32?) throws  -> AuditPage
-    
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
      * members are those of the other languages, like `create_order`, `update_status`, `orders`.
      */
     func call(name: String, arguments: String) throws  -> String
-    
+
     /**
      * Creates an order, durably once this returns.
      *
      * Errors, beside those of every call: `PATIENT_PROVIDER_MISMATCH`, `IDEMPOTENCY_MISMATCH`.
      */
     func createOrder(draft: OrderDraft) throws  -> OrderSummary
-    
+
     /**
      * Creates up to 10,000 orders.
      */
     func createOrders(drafts: [OrderDraft], mode: BatchMode) throws  -> [BatchItem]
-    
+
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
      */
     func deleteOrder(orderId: String, reason: String, expectedVersion: Int64?) throws  -> OrderSummary
-    
+
     /**
      * To whom PHI of a patient was disclosed, oldest first.
      */
     func disclosures(patientId: String, after: Int64?, limit: Int32?) throws  -> AuditPage
-    
+
     /**
      * Starts an export of the territory's audit.
      */
     func exportAudit() throws  -> AuditExport
-    
+
     /**
      * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
      */
     func order(orderId: String, fields: [PhiField]?) throws  -> Order
-    
+
     /**
      * The plain columns of the order that this actor's user created with an idempotency key.
      */
     func orderByKey(idempotencyKey: String) throws  -> OrderSummary
-    
+
     /**
      * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
      * default.
@@ -5584,24 +5584,24 @@ public protocol SessionProtocol: AnyObject, Sendable {
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */
     func orders(filter: OrderFilter?, cursor: String?, limit: Int32?, fields: [PhiField]?) throws  -> OrderPage
-    
+
     /**
      * A page of the stored registry: which patients and providers belong together here.
      */
     func relationships(filter: RelationshipFilter?, after: Relationship?, limit: Int32?) throws  -> RelationshipPage
-    
+
     /**
      * Ends the session, at once and for every thread: later calls are `ACCESS_DENIED`.
      */
-    func revoke() 
-    
+    func revoke()
+
     /**
      * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
     func subscribe(orderId: String?, since: String?) throws  -> Subscription
-    
+
     /**
      * Changes the status of an order.
      *
@@ -5609,17 +5609,17 @@ public protocol SessionProtocol: AnyObject, Sendable {
      * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
      */
     func updateStatus(orderId: String, change: StatusChange) throws  -> OrderSummary
-    
+
     /**
      * Changes the status of up to 10,000 orders.
      */
     func updateStatuses(changes: [OrderChange], mode: BatchMode) throws  -> [BatchItem]
-    
+
     /**
      * Checks every entry and every order of the territory, also against a checkpoint if one is given.
      */
     func verifyAudit(checkpoint: String?) throws  -> VerifyReport
-    
+
 }
 /**
  * What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
@@ -5677,9 +5677,9 @@ open class Session: SessionProtocol, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_session(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Every status, and whether the actor may move the order there now.
      */
@@ -5692,7 +5692,7 @@ open func allowedTransitions(orderId: String)throws  -> [TransitionOption]  {
     )
 })
 }
-    
+
     /**
      * Entries of the territory's audit after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
@@ -5707,7 +5707,7 @@ open func audit(filter: AuditFilter? = nil, after: Int64? = nil, limit: Int32? =
     )
 })
 }
-    
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
      * members are those of the other languages, like `create_order`, `update_status`, `orders`.
@@ -5722,7 +5722,7 @@ open func call(name: String, arguments: String)throws  -> String  {
     )
 })
 }
-    
+
     /**
      * Creates an order, durably once this returns.
      *
@@ -5737,7 +5737,7 @@ open func createOrder(draft: OrderDraft)throws  -> OrderSummary  {
     )
 })
 }
-    
+
     /**
      * Creates up to 10,000 orders.
      */
@@ -5751,7 +5751,7 @@ open func createOrders(drafts: [OrderDraft], mode: BatchMode)throws  -> [BatchIt
     )
 })
 }
-    
+
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
@@ -5767,7 +5767,7 @@ open func deleteOrder(orderId: String, reason: String, expectedVersion: Int64? =
     )
 })
 }
-    
+
     /**
      * To whom PHI of a patient was disclosed, oldest first.
      */
@@ -5782,7 +5782,7 @@ open func disclosures(patientId: String, after: Int64? = nil, limit: Int32? = ni
     )
 })
 }
-    
+
     /**
      * Starts an export of the territory's audit.
      */
@@ -5794,7 +5794,7 @@ open func exportAudit()throws  -> AuditExport  {
     )
 })
 }
-    
+
     /**
      * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
      */
@@ -5808,7 +5808,7 @@ open func order(orderId: String, fields: [PhiField]? = nil)throws  -> Order  {
     )
 })
 }
-    
+
     /**
      * The plain columns of the order that this actor's user created with an idempotency key.
      */
@@ -5821,7 +5821,7 @@ open func orderByKey(idempotencyKey: String)throws  -> OrderSummary  {
     )
 })
 }
-    
+
     /**
      * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
      * default.
@@ -5840,7 +5840,7 @@ open func orders(filter: OrderFilter? = nil, cursor: String? = nil, limit: Int32
     )
 })
 }
-    
+
     /**
      * A page of the stored registry: which patients and providers belong together here.
      */
@@ -5855,7 +5855,7 @@ open func relationships(filter: RelationshipFilter? = nil, after: Relationship? 
     )
 })
 }
-    
+
     /**
      * Ends the session, at once and for every thread: later calls are `ACCESS_DENIED`.
      */
@@ -5866,7 +5866,7 @@ open func revoke()  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
      *
@@ -5882,7 +5882,7 @@ open func subscribe(orderId: String? = nil, since: String? = nil)throws  -> Subs
     )
 })
 }
-    
+
     /**
      * Changes the status of an order.
      *
@@ -5899,7 +5899,7 @@ open func updateStatus(orderId: String, change: StatusChange)throws  -> OrderSum
     )
 })
 }
-    
+
     /**
      * Changes the status of up to 10,000 orders.
      */
@@ -5913,7 +5913,7 @@ open func updateStatuses(changes: [OrderChange], mode: BatchMode)throws  -> [Bat
     )
 })
 }
-    
+
     /**
      * Checks every entry and every order of the territory, also against a checkpoint if one is given.
      */
@@ -5926,9 +5926,9 @@ open func verifyAudit(checkpoint: String? = nil)throws  -> VerifyReport  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -5982,68 +5982,68 @@ public func FfiConverterTypeSession_lower(_ value: Session) -> UInt64 {
  * once. Its text shows the status alone.
  */
 public protocol StatusChangeProtocol: AnyObject, Sendable {
-    
+
     /**
      * The version the order must have.
      */
     func expectedVersion()  -> Int64?
-    
+
     /**
      * The caller's own number of the change.
      */
     func idempotencyKey()  -> String?
-    
+
     /**
      * PHI: notes to append to those of the order.
      */
     func notes()  -> String?
-    
+
     /**
      * Why: operational text, not PHI.
      */
     func reason()  -> String?
-    
+
     /**
      * Lets the change fail with `VERSION_CONFLICT` if the order has another version by then.
      */
-    func setExpectedVersion(expectedVersion: Int64?) 
-    
+    func setExpectedVersion(expectedVersion: Int64?)
+
     /**
      * Sets the caller's own number of the change: a second request with it changes nothing again.
      */
-    func setIdempotencyKey(idempotencyKey: String?) 
-    
+    func setIdempotencyKey(idempotencyKey: String?)
+
     /**
      * Sets notes, which are PHI; they are appended to those of the order. Empty notes are none.
      */
-    func setNotes(notes: String?) 
-    
+    func setNotes(notes: String?)
+
     /**
      * Sets the reason, at most 200 characters. It is operational text, **not PHI**: it outlives a delete and shows in
      * events and in the audit. An empty reason is none.
      */
-    func setReason(reason: String?) 
-    
+    func setReason(reason: String?)
+
     /**
      * Sets where to.
      */
-    func setStatus(status: OrderStatus) 
-    
+    func setStatus(status: OrderStatus)
+
     /**
      * Sets what was verified; only with `VERIFIED`, which needs it, and `REJECTED`.
      */
-    func setVerification(verification: VerificationData?) 
-    
+    func setVerification(verification: VerificationData?)
+
     /**
      * Where to.
      */
     func status()  -> OrderStatus
-    
+
     /**
      * PHI: what was verified. What is set on it still counts.
      */
     func verification()  -> VerificationData?
-    
+
 }
 /**
  * A change of status that is not yet sent, to one order or to several. Content is checked when it is sent, all of it at
@@ -6111,9 +6111,9 @@ public convenience init(status: OrderStatus) {
         try! rustCall { uniffi_medorder_uniffi_fn_free_statuschange(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The version the order must have.
      */
@@ -6125,7 +6125,7 @@ open func expectedVersion() -> Int64?  {
     )
 })
 }
-    
+
     /**
      * The caller's own number of the change.
      */
@@ -6137,7 +6137,7 @@ open func idempotencyKey() -> String?  {
     )
 })
 }
-    
+
     /**
      * PHI: notes to append to those of the order.
      */
@@ -6149,7 +6149,7 @@ open func notes() -> String?  {
     )
 })
 }
-    
+
     /**
      * Why: operational text, not PHI.
      */
@@ -6161,7 +6161,7 @@ open func reason() -> String?  {
     )
 })
 }
-    
+
     /**
      * Lets the change fail with `VERSION_CONFLICT` if the order has another version by then.
      */
@@ -6173,7 +6173,7 @@ open func setExpectedVersion(expectedVersion: Int64?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the caller's own number of the change: a second request with it changes nothing again.
      */
@@ -6185,7 +6185,7 @@ open func setIdempotencyKey(idempotencyKey: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets notes, which are PHI; they are appended to those of the order. Empty notes are none.
      */
@@ -6197,7 +6197,7 @@ open func setNotes(notes: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets the reason, at most 200 characters. It is operational text, **not PHI**: it outlives a delete and shows in
      * events and in the audit. An empty reason is none.
@@ -6210,7 +6210,7 @@ open func setReason(reason: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets where to.
      */
@@ -6222,7 +6222,7 @@ open func setStatus(status: OrderStatus)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets what was verified; only with `VERIFIED`, which needs it, and `REJECTED`.
      */
@@ -6234,7 +6234,7 @@ open func setVerification(verification: VerificationData?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Where to.
      */
@@ -6246,7 +6246,7 @@ open func status() -> OrderStatus  {
     )
 })
 }
-    
+
     /**
      * PHI: what was verified. What is set on it still counts.
      */
@@ -6258,9 +6258,9 @@ open func verification() -> VerificationData?  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -6324,12 +6324,12 @@ public func FfiConverterTypeStatusChange_lower(_ value: StatusChange) -> UInt64 
  * Events of a territory or of one order, each exactly once and in order. Close it to unsubscribe.
  */
 public protocol SubscriptionProtocol: AnyObject, Sendable {
-    
+
     /**
      * Where a new subscription goes on after the last event that this one gave.
      */
     func cursor()  -> String
-    
+
     /**
      * The next event, or null if none came within `timeout_ms` milliseconds; 0 does not wait. Two threads that ask at
      * the same time are served one after the other.
@@ -6339,7 +6339,7 @@ public protocol SubscriptionProtocol: AnyObject, Sendable {
      * `VALIDATION_ERROR` for a negative time, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `CLOSED`.
      */
     func nextEvent(timeoutMs: Int64) throws  -> OrderEvent?
-    
+
 }
 /**
  * Events of a territory or of one order, each exactly once and in order. Close it to unsubscribe.
@@ -6394,9 +6394,9 @@ open class Subscription: SubscriptionProtocol, @unchecked Sendable {
         try! rustCall { uniffi_medorder_uniffi_fn_free_subscription(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * Where a new subscription goes on after the last event that this one gave.
      */
@@ -6408,7 +6408,7 @@ open func cursor() -> String  {
     )
 })
 }
-    
+
     /**
      * The next event, or null if none came within `timeout_ms` milliseconds; 0 does not wait. Two threads that ask at
      * the same time are served one after the other.
@@ -6426,9 +6426,9 @@ open func nextEvent(timeoutMs: Int64)throws  -> OrderEvent?  {
     )
 })
 }
-    
 
-    
+
+
 }
 
 
@@ -6481,67 +6481,67 @@ public func FfiConverterTypeSubscription_lower(_ value: Subscription) -> UInt64 
  * What was verified. All of it is PHI; its text shows nothing.
  */
 public protocol VerificationDataProtocol: AnyObject, Sendable {
-    
+
     /**
      * The payer's number of the authorisation.
      */
     func authorizationNumber()  -> String?
-    
+
     /**
      * What the payer said, as JSON.
      */
     func coverageDetails()  -> String?
-    
+
     /**
      * What the payer said in one word.
      */
     func insuranceStatus()  -> InsuranceStatus?
-    
+
     /**
      * Sets the payer's number of the authorisation; an empty number is none.
      */
-    func setAuthorizationNumber(authorizationNumber: String?) 
-    
+    func setAuthorizationNumber(authorizationNumber: String?)
+
     /**
      * Sets what the payer said, as any JSON text of at most 64 KiB and 64 levels; the text `null` is none.
      */
-    func setCoverageDetails(coverageDetails: String?) 
-    
+    func setCoverageDetails(coverageDetails: String?)
+
     /**
      * Sets what the payer said in one word; without it, that nobody asked.
      */
-    func setInsuranceStatus(insuranceStatus: InsuranceStatus?) 
-    
+    func setInsuranceStatus(insuranceStatus: InsuranceStatus?)
+
     /**
      * Sets the last moment at which work may start.
      */
-    func setValidUntil(validUntil: Date?) 
-    
+    func setValidUntil(validUntil: Date?)
+
     /**
      * Sets how.
      */
-    func setVerificationMethod(verificationMethod: String) 
-    
+    func setVerificationMethod(verificationMethod: String)
+
     /**
      * Sets who verified.
      */
-    func setVerifiedBy(verifiedBy: String) 
-    
+    func setVerifiedBy(verifiedBy: String)
+
     /**
      * The last moment at which work may start.
      */
     func validUntil()  -> Date?
-    
+
     /**
      * How.
      */
     func verificationMethod()  -> String
-    
+
     /**
      * Who verified.
      */
     func verifiedBy()  -> String
-    
+
 }
 /**
  * What was verified. All of it is PHI; its text shows nothing.
@@ -6609,9 +6609,9 @@ public convenience init(verifiedBy: String, verificationMethod: String) {
         try! rustCall { uniffi_medorder_uniffi_fn_free_verificationdata(handle, $0) }
     }
 
-    
 
-    
+
+
     /**
      * The payer's number of the authorisation.
      */
@@ -6623,7 +6623,7 @@ open func authorizationNumber() -> String?  {
     )
 })
 }
-    
+
     /**
      * What the payer said, as JSON.
      */
@@ -6635,7 +6635,7 @@ open func coverageDetails() -> String?  {
     )
 })
 }
-    
+
     /**
      * What the payer said in one word.
      */
@@ -6647,7 +6647,7 @@ open func insuranceStatus() -> InsuranceStatus?  {
     )
 })
 }
-    
+
     /**
      * Sets the payer's number of the authorisation; an empty number is none.
      */
@@ -6659,7 +6659,7 @@ open func setAuthorizationNumber(authorizationNumber: String?)  {try! rustCall()
     )
 }
 }
-    
+
     /**
      * Sets what the payer said, as any JSON text of at most 64 KiB and 64 levels; the text `null` is none.
      */
@@ -6671,7 +6671,7 @@ open func setCoverageDetails(coverageDetails: String?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets what the payer said in one word; without it, that nobody asked.
      */
@@ -6683,7 +6683,7 @@ open func setInsuranceStatus(insuranceStatus: InsuranceStatus?)  {try! rustCall(
     )
 }
 }
-    
+
     /**
      * Sets the last moment at which work may start.
      */
@@ -6695,7 +6695,7 @@ open func setValidUntil(validUntil: Date?)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets how.
      */
@@ -6707,7 +6707,7 @@ open func setVerificationMethod(verificationMethod: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * Sets who verified.
      */
@@ -6719,7 +6719,7 @@ open func setVerifiedBy(verifiedBy: String)  {try! rustCall() {
     )
 }
 }
-    
+
     /**
      * The last moment at which work may start.
      */
@@ -6731,7 +6731,7 @@ open func validUntil() -> Date?  {
     )
 })
 }
-    
+
     /**
      * How.
      */
@@ -6743,7 +6743,7 @@ open func verificationMethod() -> String  {
     )
 })
 }
-    
+
     /**
      * Who verified.
      */
@@ -6755,9 +6755,9 @@ open func verifiedBy() -> String  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -6841,13 +6841,13 @@ public struct AuditDetails: Equatable, Hashable {
     public init(
         /**
          * The status before.
-         */oldStatus: OrderStatus?, 
+         */oldStatus: OrderStatus?,
         /**
          * The status after.
-         */newStatus: OrderStatus?, 
+         */newStatus: OrderStatus?,
         /**
          * The reason given.
-         */reason: String?, 
+         */reason: String?,
         /**
          * The object of an administrative act.
          */subject: String?) {
@@ -6857,9 +6857,9 @@ public struct AuditDetails: Equatable, Hashable {
         self.subject = subject
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -6873,9 +6873,9 @@ public struct FfiConverterTypeAuditDetails: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditDetails {
         return
             try AuditDetails(
-                oldStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf), 
-                newStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf), 
-                reason: FfiConverterOptionString.read(from: &buf), 
+                oldStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf),
+                newStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf),
+                reason: FfiConverterOptionString.read(from: &buf),
                 subject: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -6922,7 +6922,7 @@ public struct AuditPage: Equatable, Hashable {
     public init(
         /**
          * The entries.
-         */records: [AuditRecord], 
+         */records: [AuditRecord],
         /**
          * Give this as `after` for the next page; null at the end.
          */next: Int64?) {
@@ -6930,9 +6930,9 @@ public struct AuditPage: Equatable, Hashable {
         self.next = next
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -6946,7 +6946,7 @@ public struct FfiConverterTypeAuditPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditPage {
         return
             try AuditPage(
-                records: FfiConverterSequenceTypeAuditRecord.read(from: &buf), 
+                records: FfiConverterSequenceTypeAuditRecord.read(from: &buf),
                 next: FfiConverterOptionInt64.read(from: &buf)
         )
     }
@@ -7043,46 +7043,46 @@ public struct AuditRecord: Equatable, Hashable {
     public init(
         /**
          * When.
-         */timestamp: Date, 
+         */timestamp: Date,
         /**
          * Who.
-         */userId: String, 
+         */userId: String,
         /**
          * Where; empty for the system chain.
-         */territoryId: String, 
+         */territoryId: String,
         /**
          * Which order, if the entry is about one.
-         */orderId: String?, 
+         */orderId: String?,
         /**
          * What: `create`, `update_status`, `view`, `delete` or an administrative act.
-         */action: String, 
+         */action: String,
         /**
          * What changed, and why.
-         */details: AuditDetails, 
+         */details: AuditDetails,
         /**
          * The place in the chain, from 1.
-         */seq: Int64, 
+         */seq: Int64,
         /**
          * The roles of the actor, sorted and joined by `,`.
-         */role: String, 
+         */role: String,
         /**
          * For what.
-         */purpose: String, 
+         */purpose: String,
         /**
          * `success` or `denied`.
-         */outcome: String, 
+         */outcome: String,
         /**
          * The fields disclosed or changed.
-         */fields: [PhiField], 
+         */fields: [PhiField],
         /**
          * The host's id of the request; may be empty.
-         */requestId: String, 
+         */requestId: String,
         /**
          * Where the call came from; may be empty.
-         */source: String, 
+         */source: String,
         /**
          * The version of the order that was read or made; 0 if none.
-         */rowVersion: Int64, 
+         */rowVersion: Int64,
         /**
          * The chain hash, in hexadecimal.
          */hash: String) {
@@ -7103,9 +7103,9 @@ public struct AuditRecord: Equatable, Hashable {
         self.hash = hash
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7119,20 +7119,20 @@ public struct FfiConverterTypeAuditRecord: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditRecord {
         return
             try AuditRecord(
-                timestamp: FfiConverterTimestamp.read(from: &buf), 
-                userId: FfiConverterString.read(from: &buf), 
-                territoryId: FfiConverterString.read(from: &buf), 
-                orderId: FfiConverterOptionString.read(from: &buf), 
-                action: FfiConverterString.read(from: &buf), 
-                details: FfiConverterTypeAuditDetails.read(from: &buf), 
-                seq: FfiConverterInt64.read(from: &buf), 
-                role: FfiConverterString.read(from: &buf), 
-                purpose: FfiConverterString.read(from: &buf), 
-                outcome: FfiConverterString.read(from: &buf), 
-                fields: FfiConverterSequenceTypePhiField.read(from: &buf), 
-                requestId: FfiConverterString.read(from: &buf), 
-                source: FfiConverterString.read(from: &buf), 
-                rowVersion: FfiConverterInt64.read(from: &buf), 
+                timestamp: FfiConverterTimestamp.read(from: &buf),
+                userId: FfiConverterString.read(from: &buf),
+                territoryId: FfiConverterString.read(from: &buf),
+                orderId: FfiConverterOptionString.read(from: &buf),
+                action: FfiConverterString.read(from: &buf),
+                details: FfiConverterTypeAuditDetails.read(from: &buf),
+                seq: FfiConverterInt64.read(from: &buf),
+                role: FfiConverterString.read(from: &buf),
+                purpose: FfiConverterString.read(from: &buf),
+                outcome: FfiConverterString.read(from: &buf),
+                fields: FfiConverterSequenceTypePhiField.read(from: &buf),
+                requestId: FfiConverterString.read(from: &buf),
+                source: FfiConverterString.read(from: &buf),
+                rowVersion: FfiConverterInt64.read(from: &buf),
                 hash: FfiConverterString.read(from: &buf)
         )
     }
@@ -7194,10 +7194,10 @@ public struct BadRecord: Equatable, Hashable {
     public init(
         /**
          * The position in the chain.
-         */seq: Int64?, 
+         */seq: Int64?,
         /**
          * The order.
-         */orderId: String?, 
+         */orderId: String?,
         /**
          * What is wrong with it.
          */what: String) {
@@ -7206,9 +7206,9 @@ public struct BadRecord: Equatable, Hashable {
         self.what = what
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7222,8 +7222,8 @@ public struct FfiConverterTypeBadRecord: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BadRecord {
         return
             try BadRecord(
-                seq: FfiConverterOptionInt64.read(from: &buf), 
-                orderId: FfiConverterOptionString.read(from: &buf), 
+                seq: FfiConverterOptionInt64.read(from: &buf),
+                orderId: FfiConverterOptionString.read(from: &buf),
                 what: FfiConverterString.read(from: &buf)
         )
     }
@@ -7285,19 +7285,19 @@ public struct ChainReport: Equatable, Hashable {
     public init(
         /**
          * The territory, or empty for the system chain.
-         */territoryId: String, 
+         */territoryId: String,
         /**
          * What was found.
-         */verdict: Verdict, 
+         */verdict: Verdict,
         /**
          * True if it was compared with a checkpoint from outside the database.
-         */anchored: Bool, 
+         */anchored: Bool,
         /**
          * How many entries hold.
-         */entries: Int64, 
+         */entries: Int64,
         /**
          * How many order rows were compared with their entries.
-         */orders: Int64, 
+         */orders: Int64,
         /**
          * The first record that is wrong.
          */firstBad: BadRecord?) {
@@ -7309,9 +7309,9 @@ public struct ChainReport: Equatable, Hashable {
         self.firstBad = firstBad
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7325,11 +7325,11 @@ public struct FfiConverterTypeChainReport: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChainReport {
         return
             try ChainReport(
-                territoryId: FfiConverterString.read(from: &buf), 
-                verdict: FfiConverterTypeVerdict.read(from: &buf), 
-                anchored: FfiConverterBool.read(from: &buf), 
-                entries: FfiConverterInt64.read(from: &buf), 
-                orders: FfiConverterInt64.read(from: &buf), 
+                territoryId: FfiConverterString.read(from: &buf),
+                verdict: FfiConverterTypeVerdict.read(from: &buf),
+                anchored: FfiConverterBool.read(from: &buf),
+                entries: FfiConverterInt64.read(from: &buf),
+                orders: FfiConverterInt64.read(from: &buf),
                 firstBad: FfiConverterOptionTypeBadRecord.read(from: &buf)
         )
     }
@@ -7402,25 +7402,25 @@ public struct ErrorDetails: Equatable, Hashable {
     public init(
         /**
          * Every fault of a `VALIDATION_ERROR`.
-         */errors: [Fault], 
+         */errors: [Fault],
         /**
          * The order the error is about.
-         */orderId: String?, 
+         */orderId: String?,
         /**
          * The status the order has.
-         */currentStatus: OrderStatus?, 
+         */currentStatus: OrderStatus?,
         /**
          * The status the caller asked for.
-         */requestedStatus: OrderStatus?, 
+         */requestedStatus: OrderStatus?,
         /**
          * Statuses that the workflow allows from `current_status`.
-         */allowed: [OrderStatus]?, 
+         */allowed: [OrderStatus]?,
         /**
          * Why a transition was refused.
-         */why: Why?, 
+         */why: Why?,
         /**
          * The version the order has, for `VERSION_CONFLICT`.
-         */currentVersion: Int64?, 
+         */currentVersion: Int64?,
         /**
          * The audit position an `AUDIT_BROKEN` is about.
          */seq: Int64?) {
@@ -7434,9 +7434,9 @@ public struct ErrorDetails: Equatable, Hashable {
         self.seq = seq
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7450,13 +7450,13 @@ public struct FfiConverterTypeErrorDetails: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ErrorDetails {
         return
             try ErrorDetails(
-                errors: FfiConverterSequenceTypeFault.read(from: &buf), 
-                orderId: FfiConverterOptionString.read(from: &buf), 
-                currentStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf), 
-                requestedStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf), 
-                allowed: FfiConverterOptionSequenceTypeOrderStatus.read(from: &buf), 
-                why: FfiConverterOptionTypeWhy.read(from: &buf), 
-                currentVersion: FfiConverterOptionInt64.read(from: &buf), 
+                errors: FfiConverterSequenceTypeFault.read(from: &buf),
+                orderId: FfiConverterOptionString.read(from: &buf),
+                currentStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf),
+                requestedStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf),
+                allowed: FfiConverterOptionSequenceTypeOrderStatus.read(from: &buf),
+                why: FfiConverterOptionTypeWhy.read(from: &buf),
+                currentVersion: FfiConverterOptionInt64.read(from: &buf),
                 seq: FfiConverterOptionInt64.read(from: &buf)
         )
     }
@@ -7511,10 +7511,10 @@ public struct Failure: Equatable, Hashable, CustomStringConvertible {
     public init(
         /**
          * The stable identity of the failure.
-         */code: ErrorCode, 
+         */code: ErrorCode,
         /**
          * For people; it may change.
-         */explanation: String, 
+         */explanation: String,
         /**
          * What a program needs to react.
          */details: ErrorDetails) {
@@ -7523,9 +7523,9 @@ public struct Failure: Equatable, Hashable, CustomStringConvertible {
         self.details = details
     }
 
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -7550,8 +7550,8 @@ public struct FfiConverterTypeFailure: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Failure {
         return
             try Failure(
-                code: FfiConverterTypeErrorCode.read(from: &buf), 
-                explanation: FfiConverterString.read(from: &buf), 
+                code: FfiConverterTypeErrorCode.read(from: &buf),
+                explanation: FfiConverterString.read(from: &buf),
                 details: FfiConverterTypeErrorDetails.read(from: &buf)
         )
     }
@@ -7597,7 +7597,7 @@ public struct Fault: Equatable, Hashable {
     public init(
         /**
          * Member path, like `diagnosis_codes[3]` or `insurance.carrier`; empty for the request as a whole.
-         */path: String, 
+         */path: String,
         /**
          * The rule that is broken.
          */rule: Rule) {
@@ -7605,9 +7605,9 @@ public struct Fault: Equatable, Hashable {
         self.rule = rule
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7621,7 +7621,7 @@ public struct FfiConverterTypeFault: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Fault {
         return
             try Fault(
-                path: FfiConverterString.read(from: &buf), 
+                path: FfiConverterString.read(from: &buf),
                 rule: FfiConverterTypeRule.read(from: &buf)
         )
     }
@@ -7666,7 +7666,7 @@ public struct OrderChange {
     public init(
         /**
          * Which order.
-         */orderId: String, 
+         */orderId: String,
         /**
          * What becomes of it.
          */change: StatusChange) {
@@ -7674,9 +7674,9 @@ public struct OrderChange {
         self.change = change
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7690,7 +7690,7 @@ public struct FfiConverterTypeOrderChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> OrderChange {
         return
             try OrderChange(
-                orderId: FfiConverterString.read(from: &buf), 
+                orderId: FfiConverterString.read(from: &buf),
                 change: FfiConverterTypeStatusChange.read(from: &buf)
         )
     }
@@ -7767,31 +7767,31 @@ public struct OrderEvent: Equatable, Hashable {
     public init(
         /**
          * What happened.
-         */kind: EventKind, 
+         */kind: EventKind,
         /**
          * To which order.
-         */orderId: String, 
+         */orderId: String,
         /**
          * Where it lives.
-         */territoryId: String, 
+         */territoryId: String,
         /**
          * The status before; null on create.
-         */oldStatus: OrderStatus?, 
+         */oldStatus: OrderStatus?,
         /**
          * The status after; of a deleted order its last.
-         */newStatus: OrderStatus, 
+         */newStatus: OrderStatus,
         /**
          * When.
-         */timestamp: Date, 
+         */timestamp: Date,
         /**
          * Who did it.
-         */userId: String, 
+         */userId: String,
         /**
          * Why, if a reason was given.
-         */reason: String?, 
+         */reason: String?,
         /**
          * The version the change made.
-         */version: Int64, 
+         */version: Int64,
         /**
          * Where to resume after this event.
          */cursor: String) {
@@ -7807,9 +7807,9 @@ public struct OrderEvent: Equatable, Hashable {
         self.cursor = cursor
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7823,15 +7823,15 @@ public struct FfiConverterTypeOrderEvent: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> OrderEvent {
         return
             try OrderEvent(
-                kind: FfiConverterTypeEventKind.read(from: &buf), 
-                orderId: FfiConverterString.read(from: &buf), 
-                territoryId: FfiConverterString.read(from: &buf), 
-                oldStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf), 
-                newStatus: FfiConverterTypeOrderStatus.read(from: &buf), 
-                timestamp: FfiConverterTimestamp.read(from: &buf), 
-                userId: FfiConverterString.read(from: &buf), 
-                reason: FfiConverterOptionString.read(from: &buf), 
-                version: FfiConverterInt64.read(from: &buf), 
+                kind: FfiConverterTypeEventKind.read(from: &buf),
+                orderId: FfiConverterString.read(from: &buf),
+                territoryId: FfiConverterString.read(from: &buf),
+                oldStatus: FfiConverterOptionTypeOrderStatus.read(from: &buf),
+                newStatus: FfiConverterTypeOrderStatus.read(from: &buf),
+                timestamp: FfiConverterTimestamp.read(from: &buf),
+                userId: FfiConverterString.read(from: &buf),
+                reason: FfiConverterOptionString.read(from: &buf),
+                version: FfiConverterInt64.read(from: &buf),
                 cursor: FfiConverterString.read(from: &buf)
         )
     }
@@ -7884,7 +7884,7 @@ public struct RelationshipPage {
     public init(
         /**
          * The pairs.
-         */relationships: [Relationship], 
+         */relationships: [Relationship],
         /**
          * Give this as `after` for the next page; null at the end.
          */next: Relationship?) {
@@ -7892,9 +7892,9 @@ public struct RelationshipPage {
         self.next = next
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7908,7 +7908,7 @@ public struct FfiConverterTypeRelationshipPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RelationshipPage {
         return
             try RelationshipPage(
-                relationships: FfiConverterSequenceTypeRelationship.read(from: &buf), 
+                relationships: FfiConverterSequenceTypeRelationship.read(from: &buf),
                 next: FfiConverterOptionTypeRelationship.read(from: &buf)
         )
     }
@@ -7957,10 +7957,10 @@ public struct RotationReport: Equatable, Hashable {
     public init(
         /**
          * The key version that every order is wrapped under now.
-         */version: Int64, 
+         */version: Int64,
         /**
          * How many orders were wrapped anew.
-         */rewrapped: Int64, 
+         */rewrapped: Int64,
         /**
          * True if an earlier rotation had stopped half way and this one finished it instead of making a new key.
          */resumed: Bool) {
@@ -7969,9 +7969,9 @@ public struct RotationReport: Equatable, Hashable {
         self.resumed = resumed
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -7985,8 +7985,8 @@ public struct FfiConverterTypeRotationReport: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RotationReport {
         return
             try RotationReport(
-                version: FfiConverterInt64.read(from: &buf), 
-                rewrapped: FfiConverterInt64.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf),
+                rewrapped: FfiConverterInt64.read(from: &buf),
                 resumed: FfiConverterBool.read(from: &buf)
         )
     }
@@ -8040,13 +8040,13 @@ public struct TransitionOption: Equatable, Hashable {
     public init(
         /**
          * The status asked about.
-         */status: OrderStatus, 
+         */status: OrderStatus,
         /**
          * True if a request with all that it needs would pass.
-         */allowed: Bool, 
+         */allowed: Bool,
         /**
          * Why not, if it is not allowed.
-         */why: Why?, 
+         */why: Why?,
         /**
          * What the caller must still supply; it never makes `allowed` false.
          */needs: [Need]) {
@@ -8056,9 +8056,9 @@ public struct TransitionOption: Equatable, Hashable {
         self.needs = needs
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -8072,9 +8072,9 @@ public struct FfiConverterTypeTransitionOption: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TransitionOption {
         return
             try TransitionOption(
-                status: FfiConverterTypeOrderStatus.read(from: &buf), 
-                allowed: FfiConverterBool.read(from: &buf), 
-                why: FfiConverterOptionTypeWhy.read(from: &buf), 
+                status: FfiConverterTypeOrderStatus.read(from: &buf),
+                allowed: FfiConverterBool.read(from: &buf),
+                why: FfiConverterOptionTypeWhy.read(from: &buf),
                 needs: FfiConverterSequenceTypeNeed.read(from: &buf)
         )
     }
@@ -8126,11 +8126,11 @@ public struct VerifyReport: Equatable, Hashable {
     public init(
         /**
          * The first that applies, over all chains.
-         */verdict: Verdict, 
+         */verdict: Verdict,
         /**
          * True if every chain was compared with a checkpoint from outside the database. Without one a database that was put
          * back as a whole cannot be told from the true one.
-         */anchored: Bool, 
+         */anchored: Bool,
         /**
          * One report a chain.
          */chains: [ChainReport]) {
@@ -8139,9 +8139,9 @@ public struct VerifyReport: Equatable, Hashable {
         self.chains = chains
     }
 
-    
 
-    
+
+
 }
 
 #if compiler(>=6)
@@ -8155,8 +8155,8 @@ public struct FfiConverterTypeVerifyReport: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> VerifyReport {
         return
             try VerifyReport(
-                verdict: FfiConverterTypeVerdict.read(from: &buf), 
-                anchored: FfiConverterBool.read(from: &buf), 
+                verdict: FfiConverterTypeVerdict.read(from: &buf),
+                anchored: FfiConverterBool.read(from: &buf),
                 chains: FfiConverterSequenceTypeChainReport.read(from: &buf)
         )
     }
@@ -8189,7 +8189,7 @@ public func FfiConverterTypeVerifyReport_lower(_ value: VerifyReport) -> RustBuf
  */
 
 public enum BatchItem {
-    
+
     /**
      * It is stored.
      */
@@ -8230,36 +8230,36 @@ public struct FfiConverterTypeBatchItem: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BatchItem {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .done(summary: try FfiConverterTypeOrderSummary.read(from: &buf)
         )
-        
+
         case 2: return .failed(failure: try FfiConverterTypeFailure.read(from: &buf)
         )
-        
+
         case 3: return .notApplied
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: BatchItem, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case let .done(summary):
             writeInt(&buf, Int32(1))
             FfiConverterTypeOrderSummary.write(summary, into: &buf)
-            
-        
+
+
         case let .failed(failure):
             writeInt(&buf, Int32(2))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case .notApplied:
             writeInt(&buf, Int32(3))
-        
+
         }
     }
 }
@@ -8286,7 +8286,7 @@ public func FfiConverterTypeBatchItem_lower(_ value: BatchItem) -> RustBuffer {
  */
 
 public enum BatchMode: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * All or nothing.
      */
@@ -8326,26 +8326,26 @@ public struct FfiConverterTypeBatchMode: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BatchMode {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .atomic
-        
+
         case 2: return .each
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: BatchMode, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .atomic:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .each:
             writeInt(&buf, Int32(2))
-        
+
         }
     }
 }
@@ -8372,7 +8372,7 @@ public func FfiConverterTypeBatchMode_lower(_ value: BatchMode) -> RustBuffer {
  */
 
 public enum ErrorCode: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * The request breaks a rule; `details.errors` lists every fault.
      */
@@ -8533,134 +8533,134 @@ public struct FfiConverterTypeErrorCode: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ErrorCode {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .validationError
-        
+
         case 2: return .invalidStatusTransition
-        
+
         case 3: return .patientProviderMismatch
-        
+
         case 4: return .idempotencyMismatch
-        
+
         case 5: return .invalidCursor
-        
+
         case 6: return .unauthenticated
-        
+
         case 7: return .accessDenied
-        
+
         case 8: return .territoryMismatch
-        
+
         case 9: return .orderNotFound
-        
+
         case 10: return .territoryNotFound
-        
+
         case 11: return .versionConflict
-        
+
         case 12: return .storageUnavailable
-        
+
         case 13: return .keyUnavailable
-        
+
         case 14: return .outcomeUnknown
-        
+
         case 15: return .integrityViolation
-        
+
         case 16: return .auditBroken
-        
+
         case 17: return .keyMismatch
-        
+
         case 18: return .schemaUnsupported
-        
+
         case 19: return .closed
-        
+
         case 20: return .`internal`
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: ErrorCode, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .validationError:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .invalidStatusTransition:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .patientProviderMismatch:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .idempotencyMismatch:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .invalidCursor:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .unauthenticated:
             writeInt(&buf, Int32(6))
-        
-        
+
+
         case .accessDenied:
             writeInt(&buf, Int32(7))
-        
-        
+
+
         case .territoryMismatch:
             writeInt(&buf, Int32(8))
-        
-        
+
+
         case .orderNotFound:
             writeInt(&buf, Int32(9))
-        
-        
+
+
         case .territoryNotFound:
             writeInt(&buf, Int32(10))
-        
-        
+
+
         case .versionConflict:
             writeInt(&buf, Int32(11))
-        
-        
+
+
         case .storageUnavailable:
             writeInt(&buf, Int32(12))
-        
-        
+
+
         case .keyUnavailable:
             writeInt(&buf, Int32(13))
-        
-        
+
+
         case .outcomeUnknown:
             writeInt(&buf, Int32(14))
-        
-        
+
+
         case .integrityViolation:
             writeInt(&buf, Int32(15))
-        
-        
+
+
         case .auditBroken:
             writeInt(&buf, Int32(16))
-        
-        
+
+
         case .keyMismatch:
             writeInt(&buf, Int32(17))
-        
-        
+
+
         case .schemaUnsupported:
             writeInt(&buf, Int32(18))
-        
-        
+
+
         case .closed:
             writeInt(&buf, Int32(19))
-        
-        
+
+
         case .`internal`:
             writeInt(&buf, Int32(20))
-        
+
         }
     }
 }
@@ -8687,7 +8687,7 @@ public func FfiConverterTypeErrorCode_lower(_ value: ErrorCode) -> RustBuffer {
  */
 
 public enum ErrorKind: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * Fix the request.
      */
@@ -8751,62 +8751,62 @@ public struct FfiConverterTypeErrorKind: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ErrorKind {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .invalid
-        
+
         case 2: return .denied
-        
+
         case 3: return .missing
-        
+
         case 4: return .conflict
-        
+
         case 5: return .unavailable
-        
+
         case 6: return .data
-        
+
         case 7: return .usage
-        
+
         case 8: return .`internal`
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: ErrorKind, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .invalid:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .denied:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .missing:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .conflict:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .unavailable:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .data:
             writeInt(&buf, Int32(6))
-        
-        
+
+
         case .usage:
             writeInt(&buf, Int32(7))
-        
-        
+
+
         case .`internal`:
             writeInt(&buf, Int32(8))
-        
+
         }
     }
 }
@@ -8833,7 +8833,7 @@ public func FfiConverterTypeErrorKind_lower(_ value: ErrorKind) -> RustBuffer {
  */
 
 public enum EventKind: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * It was created or changed its status.
      */
@@ -8873,26 +8873,26 @@ public struct FfiConverterTypeEventKind: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EventKind {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .statusChanged
-        
+
         case 2: return .deleted
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: EventKind, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .statusChanged:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .deleted:
             writeInt(&buf, Int32(2))
-        
+
         }
     }
 }
@@ -8917,25 +8917,25 @@ public func FfiConverterTypeEventKind_lower(_ value: EventKind) -> RustBuffer {
 /**
  * Why a directory, an anchor or a listener of the host gave no answer. Anything else that it throws counts the same.
  */
-public 
+public
 enum HostError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
 
-    
-    
+
+
     /**
      * It can't tell now; trying again may help.
      */
     case Unavailable
 
-    
 
-    
 
-    
+
+
+
     public var errorDescription: String? {
         String(reflecting: self)
     }
-    
+
 }
 
 #if compiler(>=6)
@@ -8952,9 +8952,9 @@ public struct FfiConverterTypeHostError: FfiConverterRustBuffer {
         let variant: Int32 = try readInt(&buf)
         switch variant {
 
-        
 
-        
+
+
         case 1: return .Unavailable
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -8964,13 +8964,13 @@ public struct FfiConverterTypeHostError: FfiConverterRustBuffer {
     public static func write(_ value: HostError, into buf: inout [UInt8]) {
         switch value {
 
-        
 
-        
-        
+
+
+
         case .Unavailable:
             writeInt(&buf, Int32(1))
-        
+
         }
     }
 }
@@ -8996,7 +8996,7 @@ public func FfiConverterTypeHostError_lower(_ value: HostError) -> RustBuffer {
  */
 
 public enum InsuranceStatus: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * The payer covers it.
      */
@@ -9048,44 +9048,44 @@ public struct FfiConverterTypeInsuranceStatus: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InsuranceStatus {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .confirmed
-        
+
         case 2: return .denied
-        
+
         case 3: return .unsupported
-        
+
         case 4: return .notChecked
-        
+
         case 5: return .error
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: InsuranceStatus, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .confirmed:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .denied:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .unsupported:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .notChecked:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .error:
             writeInt(&buf, Int32(5))
-        
+
         }
     }
 }
@@ -9110,11 +9110,11 @@ public func FfiConverterTypeInsuranceStatus_lower(_ value: InsuranceStatus) -> R
 /**
  * Why a key provider of the host gave no key. Anything else that it throws counts as `Unavailable`.
  */
-public 
+public
 enum KeyError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
 
-    
-    
+
+
     /**
      * The blob does not authenticate under this root key and context.
      */
@@ -9124,15 +9124,15 @@ enum KeyError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
      */
     case Unavailable
 
-    
 
-    
 
-    
+
+
+
     public var errorDescription: String? {
         String(reflecting: self)
     }
-    
+
 }
 
 #if compiler(>=6)
@@ -9149,9 +9149,9 @@ public struct FfiConverterTypeKeyError: FfiConverterRustBuffer {
         let variant: Int32 = try readInt(&buf)
         switch variant {
 
-        
 
-        
+
+
         case 1: return .Refused
         case 2: return .Unavailable
 
@@ -9162,17 +9162,17 @@ public struct FfiConverterTypeKeyError: FfiConverterRustBuffer {
     public static func write(_ value: KeyError, into buf: inout [UInt8]) {
         switch value {
 
-        
 
-        
-        
+
+
+
         case .Refused:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .Unavailable:
             writeInt(&buf, Int32(2))
-        
+
         }
     }
 }
@@ -9198,7 +9198,7 @@ public func FfiConverterTypeKeyError_lower(_ value: KeyError) -> RustBuffer {
  */
 
 public enum Keys {
-    
+
     /**
      * In a file that only its owner can read (mode 0600). It is read once.
      */
@@ -9243,38 +9243,38 @@ public struct FfiConverterTypeKeys: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Keys {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .file(path: try FfiConverterString.read(from: &buf)
         )
-        
+
         case 2: return .env(variable: try FfiConverterString.read(from: &buf)
         )
-        
+
         case 3: return .host(provider: try FfiConverterTypeKeyProvider.read(from: &buf)
         )
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Keys, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case let .file(path):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(path, into: &buf)
-            
-        
+
+
         case let .env(variable):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(variable, into: &buf)
-            
-        
+
+
         case let .host(provider):
             writeInt(&buf, Int32(3))
             FfiConverterTypeKeyProvider.write(provider, into: &buf)
-            
+
         }
     }
 }
@@ -9299,11 +9299,11 @@ public func FfiConverterTypeKeys_lower(_ value: Keys) -> RustBuffer {
 /**
  * Why a call failed: one class for each code. Its text is the code and the explanation; it never holds PHI.
  */
-public 
+public
 enum MedorderError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
 
-    
-    
+
+
     /**
      * The request breaks a rule; `details.errors` lists every fault.
      */
@@ -9465,7 +9465,7 @@ enum MedorderError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */failure: Failure
     )
 
-    
+
     /**
      * The stable identity of the failure.
      */
@@ -9477,7 +9477,7 @@ public func code() -> ErrorCode  {
     )
 })
 }
-    
+
     /**
      * What a program needs to react.
      */
@@ -9489,7 +9489,7 @@ public func details() -> ErrorDetails  {
     )
 })
 }
-    
+
     /**
      * For people; it may change.
      */
@@ -9501,7 +9501,7 @@ public func explanation() -> String  {
     )
 })
 }
-    
+
     /**
      * What the caller should do about it.
      */
@@ -9513,7 +9513,7 @@ public func kind() -> ErrorKind  {
     )
 })
 }
-    
+
     /**
      * True if the same call may succeed later and changed nothing now; an administrative act of several steps may
      * have left its entry.
@@ -9526,9 +9526,9 @@ public func retryable() -> Bool  {
     )
 })
 }
-    
 
-    
+
+
 // The local Rust `Display` implementation.
 public var description: String {
     return try!  FfiConverterString.lift(
@@ -9541,11 +9541,11 @@ public var description: String {
     )
 }
 
-    
+
     public var errorDescription: String? {
         String(reflecting: self)
     }
-    
+
 }
 
 #if compiler(>=6)
@@ -9562,9 +9562,9 @@ public struct FfiConverterTypeMedorderError: FfiConverterRustBuffer {
         let variant: Int32 = try readInt(&buf)
         switch variant {
 
-        
 
-        
+
+
         case 1: return .ValidationError(
             failure: try FfiConverterTypeFailure.read(from: &buf)
             )
@@ -9633,109 +9633,109 @@ public struct FfiConverterTypeMedorderError: FfiConverterRustBuffer {
     public static func write(_ value: MedorderError, into buf: inout [UInt8]) {
         switch value {
 
-        
 
-        
-        
+
+
+
         case let .ValidationError(failure):
             writeInt(&buf, Int32(1))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .InvalidStatusTransition(failure):
             writeInt(&buf, Int32(2))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .PatientProviderMismatch(failure):
             writeInt(&buf, Int32(3))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .IdempotencyMismatch(failure):
             writeInt(&buf, Int32(4))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .InvalidCursor(failure):
             writeInt(&buf, Int32(5))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .Unauthenticated(failure):
             writeInt(&buf, Int32(6))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .AccessDenied(failure):
             writeInt(&buf, Int32(7))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .TerritoryMismatch(failure):
             writeInt(&buf, Int32(8))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .OrderNotFound(failure):
             writeInt(&buf, Int32(9))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .TerritoryNotFound(failure):
             writeInt(&buf, Int32(10))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .VersionConflict(failure):
             writeInt(&buf, Int32(11))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .StorageUnavailable(failure):
             writeInt(&buf, Int32(12))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .KeyUnavailable(failure):
             writeInt(&buf, Int32(13))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .OutcomeUnknown(failure):
             writeInt(&buf, Int32(14))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .IntegrityViolation(failure):
             writeInt(&buf, Int32(15))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .AuditBroken(failure):
             writeInt(&buf, Int32(16))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .KeyMismatch(failure):
             writeInt(&buf, Int32(17))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .SchemaUnsupported(failure):
             writeInt(&buf, Int32(18))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .Closed(failure):
             writeInt(&buf, Int32(19))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
-        
+
+
         case let .Internal(failure):
             writeInt(&buf, Int32(20))
             FfiConverterTypeFailure.write(failure, into: &buf)
-            
+
         }
     }
 }
@@ -9761,7 +9761,7 @@ public func FfiConverterTypeMedorderError_lower(_ value: MedorderError) -> RustB
  */
 
 public enum Need: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * `verification_data` with `verified_by` and `verification_method`.
      */
@@ -9801,26 +9801,26 @@ public struct FfiConverterTypeNeed: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Need {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .verificationData
-        
+
         case 2: return .reasonOrNotes
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Need, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .verificationData:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .reasonOrNotes:
             writeInt(&buf, Int32(2))
-        
+
         }
     }
 }
@@ -9847,7 +9847,7 @@ public func FfiConverterTypeNeed_lower(_ value: Need) -> RustBuffer {
  */
 
 public enum OrderStatus: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * Created; nobody has verified it yet.
      */
@@ -9903,50 +9903,50 @@ public struct FfiConverterTypeOrderStatus: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> OrderStatus {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .pendingVerification
-        
+
         case 2: return .verified
-        
+
         case 3: return .rejected
-        
+
         case 4: return .inProgress
-        
+
         case 5: return .completed
-        
+
         case 6: return .cancelled
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: OrderStatus, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .pendingVerification:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .verified:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .rejected:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .inProgress:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .completed:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .cancelled:
             writeInt(&buf, Int32(6))
-        
+
         }
     }
 }
@@ -9973,7 +9973,7 @@ public func FfiConverterTypeOrderStatus_lower(_ value: OrderStatus) -> RustBuffe
  */
 
 public enum PhiField: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * What is ordered.
      */
@@ -10025,44 +10025,44 @@ public struct FfiConverterTypePhiField: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PhiField {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .serviceType
-        
+
         case 2: return .diagnosisCodes
-        
+
         case 3: return .notes
-        
+
         case 4: return .insurance
-        
+
         case 5: return .insuranceVerification
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: PhiField, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .serviceType:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .diagnosisCodes:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .notes:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .insurance:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .insuranceVerification:
             writeInt(&buf, Int32(5))
-        
+
         }
     }
 }
@@ -10089,7 +10089,7 @@ public func FfiConverterTypePhiField_lower(_ value: PhiField) -> RustBuffer {
  */
 
 public enum Purpose: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * To treat the patient.
      */
@@ -10145,50 +10145,50 @@ public struct FfiConverterTypePurpose: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Purpose {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .treatment
-        
+
         case 2: return .payment
-        
+
         case 3: return .operations
-        
+
         case 4: return .patientRequest
-        
+
         case 5: return .legal
-        
+
         case 6: return .emergency
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Purpose, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .treatment:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .payment:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .operations:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .patientRequest:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .legal:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .emergency:
             writeInt(&buf, Int32(6))
-        
+
         }
     }
 }
@@ -10215,7 +10215,7 @@ public func FfiConverterTypePurpose_lower(_ value: Purpose) -> RustBuffer {
  */
 
 public enum Rule: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * The member is missing.
      */
@@ -10295,86 +10295,86 @@ public struct FfiConverterTypeRule: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Rule {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .required
-        
+
         case 2: return .empty
-        
+
         case 3: return .type
-        
+
         case 4: return .unknown
-        
+
         case 5: return .duplicate
-        
+
         case 6: return .tooLong
-        
+
         case 7: return .tooMany
-        
+
         case 8: return .format
-        
+
         case 9: return .utf8
-        
+
         case 10: return .control
-        
+
         case 11: return .oneOf
-        
+
         case 12: return .notAllowed
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Rule, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .required:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .empty:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .type:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .unknown:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .duplicate:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .tooLong:
             writeInt(&buf, Int32(6))
-        
-        
+
+
         case .tooMany:
             writeInt(&buf, Int32(7))
-        
-        
+
+
         case .format:
             writeInt(&buf, Int32(8))
-        
-        
+
+
         case .utf8:
             writeInt(&buf, Int32(9))
-        
-        
+
+
         case .control:
             writeInt(&buf, Int32(10))
-        
-        
+
+
         case .oneOf:
             writeInt(&buf, Int32(11))
-        
-        
+
+
         case .notAllowed:
             writeInt(&buf, Int32(12))
-        
+
         }
     }
 }
@@ -10401,7 +10401,7 @@ public func FfiConverterTypeRule_lower(_ value: Rule) -> RustBuffer {
  */
 
 public enum Synchronous: Equatable, Hashable {
-    
+
     /**
      * When it is on the disk.
      */
@@ -10430,26 +10430,26 @@ public struct FfiConverterTypeSynchronous: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Synchronous {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .full
-        
+
         case 2: return .normal
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Synchronous, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .full:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .normal:
             writeInt(&buf, Int32(2))
-        
+
         }
     }
 }
@@ -10476,7 +10476,7 @@ public func FfiConverterTypeSynchronous_lower(_ value: Synchronous) -> RustBuffe
  */
 
 public enum Verdict: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * Somebody changed, added or removed a record.
      */
@@ -10524,38 +10524,38 @@ public struct FfiConverterTypeVerdict: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Verdict {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .tampered
-        
+
         case 2: return .truncated
-        
+
         case 3: return .rolledBack
-        
+
         case 4: return .intact
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Verdict, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .tampered:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .truncated:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .rolledBack:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .intact:
             writeInt(&buf, Int32(4))
-        
+
         }
     }
 }
@@ -10582,7 +10582,7 @@ public func FfiConverterTypeVerdict_lower(_ value: Verdict) -> RustBuffer {
  */
 
 public enum Why: Equatable, Hashable, CustomStringConvertible {
-    
+
     /**
      * The workflow has no such step from the current status.
      */
@@ -10638,50 +10638,50 @@ public struct FfiConverterTypeWhy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Why {
         let variant: Int32 = try readInt(&buf)
         switch variant {
-        
+
         case 1: return .state
-        
+
         case 2: return .missingVerification
-        
+
         case 3: return .verificationExpired
-        
+
         case 4: return .missingReason
-        
+
         case 5: return .permission
-        
+
         case 6: return .ownOrder
-        
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
 
     public static func write(_ value: Why, into buf: inout [UInt8]) {
         switch value {
-        
-        
+
+
         case .state:
             writeInt(&buf, Int32(1))
-        
-        
+
+
         case .missingVerification:
             writeInt(&buf, Int32(2))
-        
-        
+
+
         case .verificationExpired:
             writeInt(&buf, Int32(3))
-        
-        
+
+
         case .missingReason:
             writeInt(&buf, Int32(4))
-        
-        
+
+
         case .permission:
             writeInt(&buf, Int32(5))
-        
-        
+
+
         case .ownOrder:
             writeInt(&buf, Int32(6))
-        
+
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The faces of other languages: how each is built, judged, and made ready for the conformance suite.
 
 mod c;
+mod kotlin;
 mod node;
 mod python;
 
@@ -49,7 +50,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE, kotlin::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project, profile: Profile) -> Result<(), String> {

@@ -344,7 +344,7 @@ internal inline fun<T, reified E: Throwable> uniffiTraitInterfaceCallWithError(
         }
     }
 }
-// Initial value and increment amount for handles. 
+// Initial value and increment amount for handles.
 // These ensure that Kotlin-generated handles always have the lowest bit set
 private const val UNIFFI_HANDLEMAP_INITIAL = 1.toLong()
 private const val UNIFFI_HANDLEMAP_DELTA = 2.toLong()
@@ -354,7 +354,7 @@ private const val UNIFFI_HANDLEMAP_DELTA = 2.toLong()
 // This is used pass an opaque 64-bit handle representing a foreign object to the Rust code.
 internal class UniffiHandleMap<T: Any> {
     private val map = ConcurrentHashMap<Long, T>()
-    // Start 
+    // Start
     private val counter = java.util.concurrent.atomic.AtomicLong(UNIFFI_HANDLEMAP_INITIAL)
 
     val size: Int
@@ -1130,16 +1130,16 @@ internal object IntegrityCheckingUniffiLib {
     external fun ffi_medorder_uniffi_uniffi_contract_version(
     ): Int
 
-        
+
 }
 
 internal object UniffiLib {
-    
+
     // The Cleaner for the whole library
     internal val CLEANER: UniffiCleaner by lazy {
         UniffiCleaner.create()
     }
-    
+
 
     init {
         Native.register(UniffiLib::class.java, findLibraryName(componentName = "medorder"))
@@ -1147,537 +1147,537 @@ internal object UniffiLib {
         uniffiCallbackInterfaceCareDirectory.register(this)
         uniffiCallbackInterfaceKeyProvider.register(this)
         uniffiCallbackInterfaceProgressListener.register(this)
-        
+
     }
 
     internal fun ensureInitialized() = Unit
-    external fun uniffi_medorder_uniffi_fn_clone_actor(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_actor(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_actor(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_actor(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_actor_new(`userId`: RustBuffer.ByValue,`purpose`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_actor_new(`userId`: RustBuffer.ByValue,`purpose`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_actor_add_role(`ptr`: Long,`role`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_add_role(`ptr`: Long,`role`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_add_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_add_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_allow_all_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_allow_all_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_expires_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_expires_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_purpose(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_purpose(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_request_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_request_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_roles(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_roles(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_set_expires_at(`ptr`: Long,`expiresAt`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_set_expires_at(`ptr`: Long,`expiresAt`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_set_request_id(`ptr`: Long,`requestId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_set_request_id(`ptr`: Long,`requestId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_set_source(`ptr`: Long,`source`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_set_source(`ptr`: Long,`source`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_actor_source(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_source(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_user_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_user_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_actor_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_actor_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_admin(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_admin(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_admin(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_admin(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_audit(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_audit(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_backup(`ptr`: Long,`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_backup(`ptr`: Long,`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_call(`ptr`: Long,`name`: RustBuffer.ByValue,`arguments`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_call(`ptr`: Long,`name`: RustBuffer.ByValue,`arguments`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_change_root(`ptr`: Long,`keys`: RustBuffer.ByValue,`progress`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_change_root(`ptr`: Long,`keys`: RustBuffer.ByValue,`progress`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_checkpoint(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_checkpoint(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_register_relationship(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_register_relationship(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_register_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_register_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_restore(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_restore(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_rotate_keys(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`progress`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_rotate_keys(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`progress`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_territories(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_admin_unregister_relationship(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_unregister_relationship(`ptr`: Long,`territoryId`: RustBuffer.ByValue,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_unregister_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_unregister_territory(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_admin_verify_audit(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_admin_verify_audit(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_auditexport(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_auditexport(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_auditexport(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_auditexport(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditexport_next_page(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditexport_next_page(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_auditexport_total(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditexport_total(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_clone_statuschange(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_statuschange(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_statuschange(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_statuschange(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_statuschange_new(`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_statuschange_new(`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_expected_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_expected_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_idempotency_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_idempotency_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_reason(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_reason(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_expected_version(`ptr`: Long,`expectedVersion`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_expected_version(`ptr`: Long,`expectedVersion`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_idempotency_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_idempotency_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_notes(`ptr`: Long,`notes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_notes(`ptr`: Long,`notes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_reason(`ptr`: Long,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_reason(`ptr`: Long,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_status(`ptr`: Long,`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_status(`ptr`: Long,`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_verification(`ptr`: Long,`verification`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_set_verification(`ptr`: Long,`verification`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_verification(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_verification(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_statuschange_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_statuschange_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_verificationdata(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_verificationdata(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_verificationdata(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_verificationdata(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_verificationdata_new(`verifiedBy`: RustBuffer.ByValue,`verificationMethod`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_verificationdata_new(`verifiedBy`: RustBuffer.ByValue,`verificationMethod`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_authorization_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_authorization_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_coverage_details(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_coverage_details(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_insurance_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_insurance_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_authorization_number(`ptr`: Long,`authorizationNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_authorization_number(`ptr`: Long,`authorizationNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_coverage_details(`ptr`: Long,`coverageDetails`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_coverage_details(`ptr`: Long,`coverageDetails`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_insurance_status(`ptr`: Long,`insuranceStatus`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_insurance_status(`ptr`: Long,`insuranceStatus`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_valid_until(`ptr`: Long,`validUntil`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_valid_until(`ptr`: Long,`validUntil`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_verification_method(`ptr`: Long,`verificationMethod`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_verification_method(`ptr`: Long,`verificationMethod`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_verified_by(`ptr`: Long,`verifiedBy`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_set_verified_by(`ptr`: Long,`verifiedBy`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_valid_until(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_valid_until(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_verification_method(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_verification_method(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_verified_by(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_verified_by(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verificationdata_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verificationdata_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_orderdraft(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_orderdraft(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_orderdraft(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_orderdraft(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_orderdraft_new(`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,`serviceType`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_orderdraft_new(`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,`serviceType`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_add_diagnosis_code(`ptr`: Long,`diagnosisCode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_add_diagnosis_code(`ptr`: Long,`diagnosisCode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_diagnosis_codes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_diagnosis_codes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_idempotency_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_idempotency_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_insurance(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_insurance(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_service_type(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_service_type(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_diagnosis_codes(`ptr`: Long,`diagnosisCodes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_diagnosis_codes(`ptr`: Long,`diagnosisCodes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_idempotency_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_idempotency_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_insurance(`ptr`: Long,`insurance`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_insurance(`ptr`: Long,`insurance`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_notes(`ptr`: Long,`notes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_notes(`ptr`: Long,`notes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_service_type(`ptr`: Long,`serviceType`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_set_service_type(`ptr`: Long,`serviceType`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderdraft_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderdraft_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_subscription(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_subscription(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_subscription(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_subscription(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_subscription_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_subscription_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_subscription_next_event(`ptr`: Long,`timeoutMs`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_subscription_next_event(`ptr`: Long,`timeoutMs`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_auditfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_auditfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_auditfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_auditfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_auditfilter_new(uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_auditfilter_new(uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_from(`ptr`: Long,`from`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_from(`ptr`: Long,`from`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_order_id(`ptr`: Long,`orderId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_order_id(`ptr`: Long,`orderId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_to(`ptr`: Long,`to`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_to(`ptr`: Long,`to`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_user_id(`ptr`: Long,`userId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_set_user_id(`ptr`: Long,`userId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_auditfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_auditfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_orderfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_orderfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_orderfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_orderfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_orderfilter_new(uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_orderfilter_new(uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_add_status(`ptr`: Long,`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_add_status(`ptr`: Long,`status`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_created_from(`ptr`: Long,`createdFrom`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_created_from(`ptr`: Long,`createdFrom`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_created_to(`ptr`: Long,`createdTo`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_created_to(`ptr`: Long,`createdTo`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_relationshipfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_relationshipfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_relationshipfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_relationshipfilter(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_relationshipfilter_new(uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_relationshipfilter_new(uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_set_patient_id(`ptr`: Long,`patientId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_set_provider_id(`ptr`: Long,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationshipfilter_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_anchorsink(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_anchorsink(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_anchorsink(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_anchorsink(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_medorder_uniffi_fn_init_callback_vtable_anchorsink(`vtable`: UniffiVTableCallbackInterfaceAnchorSink,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_anchorsink_keep(`ptr`: Long,`note`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_anchorsink_keep(`ptr`: Long,`note`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_anchorsink_newest(`ptr`: Long,`chain`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_anchorsink_newest(`ptr`: Long,`chain`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_caredirectory(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_caredirectory(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_caredirectory(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_caredirectory(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_medorder_uniffi_fn_init_callback_vtable_caredirectory(`vtable`: UniffiVTableCallbackInterfaceCareDirectory,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_caredirectory_territory_exists(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_caredirectory_territory_exists(`ptr`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_caredirectory_relationship_exists(`ptr`: Long,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_caredirectory_relationship_exists(`ptr`: Long,`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_keyprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_keyprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_keyprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_keyprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_medorder_uniffi_fn_init_callback_vtable_keyprovider(`vtable`: UniffiVTableCallbackInterfaceKeyProvider,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_keyprovider_wrap(`ptr`: Long,`key`: RustBuffer.ByValue,`context`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_keyprovider_wrap(`ptr`: Long,`key`: RustBuffer.ByValue,`context`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_keyprovider_unwrap(`ptr`: Long,`blob`: RustBuffer.ByValue,`context`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_keyprovider_unwrap(`ptr`: Long,`blob`: RustBuffer.ByValue,`context`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_progresslistener(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_progresslistener(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_progresslistener(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_progresslistener(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_medorder_uniffi_fn_init_callback_vtable_progresslistener(`vtable`: UniffiVTableCallbackInterfaceProgressListener,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_progresslistener_progress(`ptr`: Long,`done`: Long,`total`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_progresslistener_progress(`ptr`: Long,`done`: Long,`total`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_clone_insurance(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_insurance(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_insurance(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_insurance(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_insurance_new(`carrier`: RustBuffer.ByValue,`policyNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_insurance_new(`carrier`: RustBuffer.ByValue,`policyNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_insurance_carrier(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_carrier(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insurance_group_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_group_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insurance_policy_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_policy_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insurance_set_carrier(`ptr`: Long,`carrier`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_set_carrier(`ptr`: Long,`carrier`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_insurance_set_group_number(`ptr`: Long,`groupNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_set_group_number(`ptr`: Long,`groupNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_insurance_set_policy_number(`ptr`: Long,`policyNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_set_policy_number(`ptr`: Long,`policyNumber`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_insurance_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurance_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_insuranceverification(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_insuranceverification(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_insuranceverification(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_insuranceverification(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_authorization_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_authorization_number(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_coverage_details(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_coverage_details(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_valid_until(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_valid_until(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verification_method(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verification_method(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verified_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verified_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verified_by(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_verified_by(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insuranceverification_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_openoptions(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_openoptions(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_openoptions(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_openoptions(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_openoptions_new(uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_openoptions_new(uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_access_json(`ptr`: Long,`accessJson`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_access_json(`ptr`: Long,`accessJson`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_anchor_file(`ptr`: Long,`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_anchor_file(`ptr`: Long,`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_cancel_before_start(`ptr`: Long,`cancelBeforeStart`: Byte,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_cancel_before_start(`ptr`: Long,`cancelBeforeStart`: Byte,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_commit_timeout_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_commit_timeout_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_connections(`ptr`: Long,`connections`: Int,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_connections(`ptr`: Long,`connections`: Int,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_create(`ptr`: Long,`create`: Byte,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_create(`ptr`: Long,`create`: Byte,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_key_cache_ttl_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_key_cache_ttl_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_listen_url(`ptr`: Long,`url`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_listen_url(`ptr`: Long,`url`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_patience_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_patience_ms(`ptr`: Long,`milliseconds`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_synchronous(`ptr`: Long,`synchronous`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_set_synchronous(`ptr`: Long,`synchronous`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_openoptions_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_openoptions_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_order(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_order(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_order(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_order(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_order_created_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_created_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_diagnosis_codes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_diagnosis_codes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_disclosed(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_disclosed(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_insurance(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_insurance(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_insurance_verification(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_insurance_verification(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_notes(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_service_type(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_service_type(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_territory_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_territory_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_updated_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_updated_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_order_withheld(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_withheld(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_order_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_order_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_orderpage(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_orderpage(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_orderpage(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_orderpage(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderpage_feed_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderpage_feed_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderpage_next_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderpage_next_cursor(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderpage_orders(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderpage_orders(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderpage_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderpage_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_ordersummary(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_ordersummary(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_ordersummary(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_ordersummary(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_created_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_created_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_status(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_territory_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_territory_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_updated_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_updated_at(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_version(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_ordersummary_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_ordersummary_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_relationship(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_relationship(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_relationship(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_relationship(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_relationship_new(`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_relationship_new(`patientId`: RustBuffer.ByValue,`providerId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_relationship_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationship_patient_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_relationship_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationship_provider_id(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_relationship_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_relationship_uniffi_trait_display(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_clone_orderservice(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_orderservice(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_orderservice(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_orderservice(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_constructor_orderservice_new(`url`: RustBuffer.ByValue,`keys`: RustBuffer.ByValue,`options`: RustBuffer.ByValue,`directory`: RustBuffer.ByValue,`anchor`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_constructor_orderservice_new(`url`: RustBuffer.ByValue,`keys`: RustBuffer.ByValue,`options`: RustBuffer.ByValue,`directory`: RustBuffer.ByValue,`anchor`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_orderservice_admin(`ptr`: Long,`actor`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderservice_admin(`ptr`: Long,`actor`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_orderservice_checkpoint_public_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderservice_checkpoint_public_key(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderservice_close(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderservice_close(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_orderservice_generation(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderservice_generation(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderservice_session(`ptr`: Long,`actor`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderservice_session(`ptr`: Long,`actor`: Long,`territoryId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_clone_session(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_clone_session(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_free_session(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_free_session(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_session_allowed_transitions(`ptr`: Long,`orderId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_allowed_transitions(`ptr`: Long,`orderId`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_audit(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_audit(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_call(`ptr`: Long,`name`: RustBuffer.ByValue,`arguments`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_call(`ptr`: Long,`name`: RustBuffer.ByValue,`arguments`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_create_order(`ptr`: Long,`draft`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_create_order(`ptr`: Long,`draft`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_create_orders(`ptr`: Long,`drafts`: RustBuffer.ByValue,`mode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_create_orders(`ptr`: Long,`drafts`: RustBuffer.ByValue,`mode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_delete_order(`ptr`: Long,`orderId`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,`expectedVersion`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_delete_order(`ptr`: Long,`orderId`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,`expectedVersion`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_disclosures(`ptr`: Long,`patientId`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_disclosures(`ptr`: Long,`patientId`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_export_audit(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_export_audit(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_order(`ptr`: Long,`orderId`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_order(`ptr`: Long,`orderId`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_order_by_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_order_by_key(`ptr`: Long,`idempotencyKey`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_orders(`ptr`: Long,`filter`: RustBuffer.ByValue,`cursor`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_orders(`ptr`: Long,`filter`: RustBuffer.ByValue,`cursor`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_relationships(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_relationships(`ptr`: Long,`filter`: RustBuffer.ByValue,`after`: RustBuffer.ByValue,`limit`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_revoke(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_revoke(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_medorder_uniffi_fn_method_session_subscribe(`ptr`: Long,`orderId`: RustBuffer.ByValue,`since`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_subscribe(`ptr`: Long,`orderId`: RustBuffer.ByValue,`since`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_update_status(`ptr`: Long,`orderId`: RustBuffer.ByValue,`change`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_update_status(`ptr`: Long,`orderId`: RustBuffer.ByValue,`change`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_medorder_uniffi_fn_method_session_update_statuses(`ptr`: Long,`changes`: RustBuffer.ByValue,`mode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_update_statuses(`ptr`: Long,`changes`: RustBuffer.ByValue,`mode`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_session_verify_audit(`ptr`: Long,`checkpoint`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_session_verify_audit(`ptr`: Long,`checkpoint`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_verdict_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_verdict_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_code(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_code(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_details(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_details(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_explanation(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_explanation(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_kind(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_kind(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_retryable(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_retryable(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
-    external fun uniffi_medorder_uniffi_fn_method_medordererror_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_medordererror_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_batchmode_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_batchmode_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_errorcode_http_status(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorcode_http_status(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Int
-    external fun uniffi_medorder_uniffi_fn_method_errorcode_kind(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorcode_kind(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_errorcode_number(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorcode_number(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Int
-    external fun uniffi_medorder_uniffi_fn_method_errorcode_retryable(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorcode_retryable(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
-    external fun uniffi_medorder_uniffi_fn_method_errorcode_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorcode_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_errorkind_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_errorkind_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_eventkind_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_eventkind_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_insurancestatus_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_insurancestatus_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_need_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_need_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_orderstatus_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_orderstatus_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_phifield_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_phifield_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_purpose_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_purpose_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_rule_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_rule_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_why_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_why_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_method_failure_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_method_failure_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_medorder_uniffi_fn_func_generate_key_file(`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_medorder_uniffi_fn_func_generate_key_file(`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun ffi_medorder_uniffi_rustbuffer_alloc(`size`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rustbuffer_alloc(`size`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun ffi_medorder_uniffi_rustbuffer_from_bytes(`bytes`: ForeignBytes.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rustbuffer_from_bytes(`bytes`: ForeignBytes.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun ffi_medorder_uniffi_rustbuffer_free(`buf`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rustbuffer_free(`buf`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun ffi_medorder_uniffi_rustbuffer_reserve(`buf`: RustBuffer.ByValue,`additional`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rustbuffer_reserve(`buf`: RustBuffer.ByValue,`additional`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun ffi_medorder_uniffi_rust_future_poll_u8(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1685,7 +1685,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_u8(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_u8(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_u8(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Int
     external fun ffi_medorder_uniffi_rust_future_poll_i8(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1693,7 +1693,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_i8(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_i8(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_i8(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
     external fun ffi_medorder_uniffi_rust_future_poll_u16(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1701,7 +1701,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_u16(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_u16(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_u16(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Int
     external fun ffi_medorder_uniffi_rust_future_poll_i16(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1709,7 +1709,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_i16(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_i16(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_i16(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Short
     external fun ffi_medorder_uniffi_rust_future_poll_u32(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1717,7 +1717,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_u32(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_u32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_u32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Int
     external fun ffi_medorder_uniffi_rust_future_poll_i32(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1725,7 +1725,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_i32(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_i32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_i32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Int
     external fun ffi_medorder_uniffi_rust_future_poll_u64(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1733,7 +1733,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_u64(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_u64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_u64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun ffi_medorder_uniffi_rust_future_poll_i64(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1741,7 +1741,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_i64(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_i64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_i64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun ffi_medorder_uniffi_rust_future_poll_f32(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1749,7 +1749,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_f32(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_f32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_f32(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Float
     external fun ffi_medorder_uniffi_rust_future_poll_f64(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1757,7 +1757,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_f64(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_f64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_f64(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Double
     external fun ffi_medorder_uniffi_rust_future_poll_rust_buffer(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1765,7 +1765,7 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_rust_buffer(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_rust_buffer(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_rust_buffer(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun ffi_medorder_uniffi_rust_future_poll_void(`handle`: Long,`callback`: UniffiRustFutureContinuationCallback,`callbackData`: Long,
     ): Unit
@@ -1773,10 +1773,10 @@ internal object UniffiLib {
     ): Unit
     external fun ffi_medorder_uniffi_rust_future_free_void(`handle`: Long,
     ): Unit
-    external fun ffi_medorder_uniffi_rust_future_complete_void(`handle`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    external fun ffi_medorder_uniffi_rust_future_complete_void(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
 
-        
+
 }
 
 private fun uniffiCheckContractApiVersion(lib: IntegrityCheckingUniffiLib) {
@@ -2384,7 +2384,7 @@ inline fun <T : Disposable?, R> T.use(block: (T) -> R) =
         }
     }
 
-/** 
+/**
  * Placeholder object used to signal that we're constructing an interface with a FFI handle.
  *
  * This is the first argument for interface constructors that input a raw handle. It exists is that
@@ -2395,7 +2395,7 @@ inline fun <T : Disposable?, R> T.use(block: (T) -> R) =
  * */
 object UniffiWithHandle
 
-/** 
+/**
  * Used to instantiate an interface without an actual pointer, for fakes in tests, mostly.
  *
  * @suppress
@@ -2787,72 +2787,72 @@ public object FfiConverterTimestamp: FfiConverterRustBuffer<java.time.Instant> {
  * reach the session.
  */
 public interface ActorInterface {
-    
+
     /**
      * Adds a role: `requester`, `verifier`, `fulfiller`, `auditor`, `administrator`, or one of the policy in force.
      */
     fun `addRole`(`role`: kotlin.String)
-    
+
     /**
      * Adds a territory; nothing new for an actor that has all.
      */
     fun `addTerritory`(`territoryId`: kotlin.String)
-    
+
     /**
      * Gives every territory, also those registered later.
      */
     fun `allowAllTerritories`()
-    
+
     /**
      * When the actor's sessions end.
      */
     fun `expiresAt`(): java.time.Instant?
-    
+
     /**
      * For what.
      */
     fun `purpose`(): Purpose
-    
+
     /**
      * The host's id of the request.
      */
     fun `requestId`(): kotlin.String?
-    
+
     /**
      * The roles, as they were given.
      */
     fun `roles`(): List<kotlin.String>
-    
+
     /**
      * Ends the actor's sessions at this moment.
      */
     fun `setExpiresAt`(`expiresAt`: java.time.Instant?)
-    
+
     /**
      * Sets the host's id of the request, for the audit.
      */
     fun `setRequestId`(`requestId`: kotlin.String?)
-    
+
     /**
      * Sets where the call comes from, for the audit.
      */
     fun `setSource`(`source`: kotlin.String?)
-    
+
     /**
      * Where the call comes from.
      */
     fun `source`(): kotlin.String?
-    
+
     /**
      * The territories, as they were given; null if the actor has all.
      */
     fun `territories`(): List<kotlin.String>?
-    
+
     /**
      * Who.
      */
     fun `userId`(): kotlin.String
-    
+
     companion object
 }
 
@@ -2889,11 +2889,11 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
      * An actor without roles and territories.
      */
     constructor(`userId`: kotlin.String, `purpose`: Purpose) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_actor_new(
-    
-        
+
+
         FfiConverterString.lower(`userId`),
         FfiConverterTypePurpose.lower(`purpose`),_status)
 }
@@ -2975,43 +2975,43 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
         }
     }
 
-    
+
     /**
      * Adds a role: `requester`, `verifier`, `fulfiller`, `auditor`, `administrator`, or one of the policy in force.
      */override fun `addRole`(`role`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_add_role(
         it,
-        
+
         FfiConverterString.lower(`role`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Adds a territory; nothing new for an actor that has all.
      */override fun `addTerritory`(`territoryId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_add_territory(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Gives every territory, also those registered later.
      */override fun `allowAllTerritories`()
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_allow_all_territories(
@@ -3019,10 +3019,10 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
         _status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * When the actor's sessions end.
      */override fun `expiresAt`(): java.time.Instant? {
@@ -3036,9 +3036,9 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * For what.
      */override fun `purpose`(): Purpose {
@@ -3052,9 +3052,9 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The host's id of the request.
      */override fun `requestId`(): kotlin.String? {
@@ -3068,9 +3068,9 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The roles, as they were given.
      */override fun `roles`(): List<kotlin.String> {
@@ -3084,57 +3084,57 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Ends the actor's sessions at this moment.
      */override fun `setExpiresAt`(`expiresAt`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_set_expires_at(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`expiresAt`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the host's id of the request, for the audit.
      */override fun `setRequestId`(`requestId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_set_request_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`requestId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets where the call comes from, for the audit.
      */override fun `setSource`(`source`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_actor_set_source(
         it,
-        
+
         FfiConverterOptionalString.lower(`source`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Where the call comes from.
      */override fun `source`(): kotlin.String? {
@@ -3148,9 +3148,9 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The territories, as they were given; null if the actor has all.
      */override fun `territories`(): List<kotlin.String>? {
@@ -3164,9 +3164,9 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Who.
      */override fun `userId`(): kotlin.String {
@@ -3180,11 +3180,11 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -3199,13 +3199,13 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -3335,73 +3335,73 @@ public object FfiConverterTypeActor: FfiConverter<Actor, Long> {
  * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public interface AdminInterface {
-    
+
     /**
      * Entries of the system chain after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
     fun `audit`(`filter`: AuditFilter? = null, `after`: kotlin.Long? = null, `limit`: kotlin.Int? = null): AuditPage
-    
+
     /**
      * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
      */
     fun `backup`(`path`: kotlin.String)
-    
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
      */
     fun `call`(`name`: kotlin.String, `arguments`: kotlin.String): kotlin.String
-    
+
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
      * root from then on.
      */
     fun `changeRoot`(`keys`: Keys, `progress`: ProgressListener? = null)
-    
+
     /**
      * Signs the head of every chain and gives the notes to the anchor, if there is one.
      */
     fun `checkpoint`(): List<kotlin.String>
-    
+
     /**
      * Says that a provider may order for a patient in a territory.
      */
     fun `registerRelationship`(`territoryId`: kotlin.String, `patientId`: kotlin.String, `providerId`: kotlin.String)
-    
+
     /**
      * Registers a territory, which makes its keys and its audit chain. Registering again is nothing.
      */
     fun `registerTerritory`(`territoryId`: kotlin.String)
-    
+
     /**
      * Accepts a database that was put back from a backup, as a new generation; answers its first notes.
      */
     fun `restore`(): List<kotlin.String>
-    
+
     /**
      * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
      */
     fun `rotateKeys`(`territoryId`: kotlin.String, `progress`: ProgressListener? = null): RotationReport
-    
+
     /**
      * The territories of the database.
      */
     fun `territories`(): List<kotlin.String>
-    
+
     /**
      * Says that a provider may no longer order for a patient in a territory.
      */
     fun `unregisterRelationship`(`territoryId`: kotlin.String, `patientId`: kotlin.String, `providerId`: kotlin.String)
-    
+
     /**
      * Closes a territory: its orders stay and can't be reached until it is registered again.
      */
     fun `unregisterTerritory`(`territoryId`: kotlin.String)
-    
+
     /**
      * Checks every chain and every order of the database.
      */
     fun `verifyAudit`(): VerifyReport
-    
+
     companion object
 }
 
@@ -3512,7 +3512,7 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
         }
     }
 
-    
+
     /**
      * Entries of the system chain after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
@@ -3522,7 +3522,7 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_audit(
         it,
-        
+
         FfiConverterOptionalTypeAuditFilter.lower(`filter`),
         FfiConverterOptionalLong.lower(`after`),
         FfiConverterOptionalInt.lower(`limit`),_status)
@@ -3530,26 +3530,26 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
      */
     @Throws(MedorderException::class)override fun `backup`(`path`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_backup(
         it,
-        
+
         FfiConverterString.lower(`path`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
      */
@@ -3559,35 +3559,35 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_call(
         it,
-        
+
         FfiConverterString.lower(`name`),
         FfiConverterString.lower(`arguments`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
      * root from then on.
      */
     @Throws(MedorderException::class)override fun `changeRoot`(`keys`: Keys, `progress`: ProgressListener?)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_change_root(
         it,
-        
+
         FfiConverterTypeKeys.lower(`keys`),
         FfiConverterOptionalTypeProgressListener.lower(`progress`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Signs the head of every chain and gives the notes to the anchor, if there is one.
      */
@@ -3602,45 +3602,45 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Says that a provider may order for a patient in a territory.
      */
     @Throws(MedorderException::class)override fun `registerRelationship`(`territoryId`: kotlin.String, `patientId`: kotlin.String, `providerId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_register_relationship(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),
         FfiConverterString.lower(`patientId`),
         FfiConverterString.lower(`providerId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Registers a territory, which makes its keys and its audit chain. Registering again is nothing.
      */
     @Throws(MedorderException::class)override fun `registerTerritory`(`territoryId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_register_territory(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Accepts a database that was put back from a backup, as a new generation; answers its first notes.
      */
@@ -3655,9 +3655,9 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
      */
@@ -3667,16 +3667,16 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_rotate_keys(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),
         FfiConverterOptionalTypeProgressListener.lower(`progress`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * The territories of the database.
      */
@@ -3691,45 +3691,45 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Says that a provider may no longer order for a patient in a territory.
      */
     @Throws(MedorderException::class)override fun `unregisterRelationship`(`territoryId`: kotlin.String, `patientId`: kotlin.String, `providerId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_unregister_relationship(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),
         FfiConverterString.lower(`patientId`),
         FfiConverterString.lower(`providerId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Closes a territory: its orders stay and can't be reached until it is registered again.
      */
     @Throws(MedorderException::class)override fun `unregisterTerritory`(`territoryId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_admin_unregister_territory(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Checks every chain and every order of the database.
      */
@@ -3744,20 +3744,20 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -3884,19 +3884,19 @@ public object FfiConverterTypeAdmin: FfiConverter<Admin, Long> {
  * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
  */
 public interface AnchorSink {
-    
+
     /**
      * Keeps a signed note durably and then answers true; anything else means that it is not kept. The same note may come
      * twice.
      */
     fun `keep`(`note`: kotlin.String): kotlin.Boolean?
-    
+
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
      * there is none.
      */
     fun `newest`(`chain`: kotlin.String): kotlin.String?
-    
+
     companion object
 }
 
@@ -4004,7 +4004,7 @@ open class AnchorSinkImpl: Disposable, AutoCloseable, AnchorSink
         }
     }
 
-    
+
     /**
      * Keeps a signed note durably and then answers true; anything else means that it is not kept. The same note may come
      * twice.
@@ -4015,15 +4015,15 @@ open class AnchorSinkImpl: Disposable, AutoCloseable, AnchorSink
     uniffiRustCallWithError(HostException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_anchorsink_keep(
         it,
-        
+
         FfiConverterString.lower(`note`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
      * there is none.
@@ -4034,26 +4034,26 @@ open class AnchorSinkImpl: Disposable, AutoCloseable, AnchorSink
     uniffiRustCallWithError(HostException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_anchorsink_newest(
         it,
-        
+
         FfiConverterString.lower(`chain`),_status)
 }
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -4259,7 +4259,7 @@ public object FfiConverterTypeAnchorSink: FfiConverter<AnchorSink, Long> {
  * The entries of a chain up to its head at the start of the export, for an archive or a checker of one's own.
  */
 public interface AuditExportInterface {
-    
+
     /**
      * The next entries, at most 1,000, each as one JSON object with every column that its hash covers; none at the end.
      *
@@ -4267,12 +4267,12 @@ public interface AuditExportInterface {
      * `CLOSED`.
      */
     fun `nextPage`(): List<kotlin.String>
-    
+
     /**
      * How many entries there are in all.
      */
     fun `total`(): kotlin.Long
-    
+
     companion object
 }
 
@@ -4380,7 +4380,7 @@ open class AuditExport: Disposable, AutoCloseable, AuditExportInterface
         }
     }
 
-    
+
     /**
      * The next entries, at most 1,000, each as one JSON object with every column that its hash covers; none at the end.
      *
@@ -4398,9 +4398,9 @@ open class AuditExport: Disposable, AutoCloseable, AuditExportInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * How many entries there are in all.
      */override fun `total`(): kotlin.Long {
@@ -4414,20 +4414,20 @@ open class AuditExport: Disposable, AutoCloseable, AuditExportInterface
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -4554,32 +4554,32 @@ public object FfiConverterTypeAuditExport: FfiConverter<AuditExport, Long> {
  * Which entries of an audit; all that is set must match. Its text shows nothing.
  */
 public interface AuditFilterInterface {
-    
+
     /**
      * At this moment or later.
      */
     fun `setFrom`(`from`: java.time.Instant?)
-    
+
     /**
      * About this order.
      */
     fun `setOrderId`(`orderId`: kotlin.String?)
-    
+
     /**
      * About orders of this patient.
      */
     fun `setPatientId`(`patientId`: kotlin.String?)
-    
+
     /**
      * Before this moment.
      */
     fun `setTo`(`to`: java.time.Instant?)
-    
+
     /**
      * By this user.
      */
     fun `setUserId`(`userId`: kotlin.String?)
-    
+
     companion object
 }
 
@@ -4614,10 +4614,10 @@ open class AuditFilter: Disposable, AutoCloseable, AuditFilterInterface
      * Every entry.
      */
     constructor() :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_auditfilter_new(
-    
+
         _status)
 }
     )
@@ -4698,89 +4698,89 @@ open class AuditFilter: Disposable, AutoCloseable, AuditFilterInterface
         }
     }
 
-    
+
     /**
      * At this moment or later.
      */override fun `setFrom`(`from`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_auditfilter_set_from(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`from`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * About this order.
      */override fun `setOrderId`(`orderId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_auditfilter_set_order_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`orderId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * About orders of this patient.
      */override fun `setPatientId`(`patientId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_auditfilter_set_patient_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`patientId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Before this moment.
      */override fun `setTo`(`to`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_auditfilter_set_to(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`to`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * By this user.
      */override fun `setUserId`(`userId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_auditfilter_set_user_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`userId`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -4795,13 +4795,13 @@ open class AuditFilter: Disposable, AutoCloseable, AuditFilterInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -4930,17 +4930,17 @@ public object FfiConverterTypeAuditFilter: FfiConverter<AuditFilter, Long> {
  * answer. Each territory must be registered all the same, once, since that makes its keys and its audit chain.
  */
 public interface CareDirectory {
-    
+
     /**
      * True if the territory is in use; null if that can't be told now.
      */
     fun `territoryExists`(`territoryId`: kotlin.String): kotlin.Boolean?
-    
+
     /**
      * True if this provider may order for this patient here; null if that can't be told now.
      */
     fun `relationshipExists`(`patientId`: kotlin.String, `providerId`: kotlin.String, `territoryId`: kotlin.String): kotlin.Boolean?
-    
+
     companion object
 }
 
@@ -5050,7 +5050,7 @@ open class CareDirectoryImpl: Disposable, AutoCloseable, CareDirectory
         }
     }
 
-    
+
     /**
      * True if the territory is in use; null if that can't be told now.
      */
@@ -5060,15 +5060,15 @@ open class CareDirectoryImpl: Disposable, AutoCloseable, CareDirectory
     uniffiRustCallWithError(HostException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_caredirectory_territory_exists(
         it,
-        
+
         FfiConverterString.lower(`territoryId`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * True if this provider may order for this patient here; null if that can't be told now.
      */
@@ -5078,7 +5078,7 @@ open class CareDirectoryImpl: Disposable, AutoCloseable, CareDirectory
     uniffiRustCallWithError(HostException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_caredirectory_relationship_exists(
         it,
-        
+
         FfiConverterString.lower(`patientId`),
         FfiConverterString.lower(`providerId`),
         FfiConverterString.lower(`territoryId`),_status)
@@ -5086,20 +5086,20 @@ open class CareDirectoryImpl: Disposable, AutoCloseable, CareDirectory
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -5307,37 +5307,37 @@ public object FfiConverterTypeCareDirectory: FfiConverter<CareDirectory, Long> {
  * Who pays: of a draft, or of an order. PHI; its text shows nothing.
  */
 public interface InsuranceInterface {
-    
+
     /**
      * The insurer.
      */
     fun `carrier`(): kotlin.String
-    
+
     /**
      * The number of the group, if there is one.
      */
     fun `groupNumber`(): kotlin.String?
-    
+
     /**
      * The number of the policy.
      */
     fun `policyNumber`(): kotlin.String
-    
+
     /**
      * Sets the insurer.
      */
     fun `setCarrier`(`carrier`: kotlin.String)
-    
+
     /**
      * Sets the number of the group; an empty number is none.
      */
     fun `setGroupNumber`(`groupNumber`: kotlin.String?)
-    
+
     /**
      * Sets the number of the policy.
      */
     fun `setPolicyNumber`(`policyNumber`: kotlin.String)
-    
+
     companion object
 }
 
@@ -5372,11 +5372,11 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
      * Insurance without a group. Members are at most 256 bytes; all are checked when the order is sent.
      */
     constructor(`carrier`: kotlin.String, `policyNumber`: kotlin.String) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_insurance_new(
-    
-        
+
+
         FfiConverterString.lower(`carrier`),
         FfiConverterString.lower(`policyNumber`),_status)
 }
@@ -5458,7 +5458,7 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
         }
     }
 
-    
+
     /**
      * The insurer.
      */override fun `carrier`(): kotlin.String {
@@ -5472,9 +5472,9 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The number of the group, if there is one.
      */override fun `groupNumber`(): kotlin.String? {
@@ -5488,9 +5488,9 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The number of the policy.
      */override fun `policyNumber`(): kotlin.String {
@@ -5504,59 +5504,59 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Sets the insurer.
      */override fun `setCarrier`(`carrier`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_insurance_set_carrier(
         it,
-        
+
         FfiConverterString.lower(`carrier`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the number of the group; an empty number is none.
      */override fun `setGroupNumber`(`groupNumber`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_insurance_set_group_number(
         it,
-        
+
         FfiConverterOptionalString.lower(`groupNumber`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the number of the policy.
      */override fun `setPolicyNumber`(`policyNumber`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_insurance_set_policy_number(
         it,
-        
+
         FfiConverterString.lower(`policyNumber`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -5571,13 +5571,13 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -5704,42 +5704,42 @@ public object FfiConverterTypeInsurance: FfiConverter<Insurance, Long> {
  * What the payer said about an order. PHI; its text shows nothing.
  */
 public interface InsuranceVerificationInterface {
-    
+
     /**
      * The payer's number of the authorisation.
      */
     fun `authorizationNumber`(): kotlin.String?
-    
+
     /**
      * What the payer said, as compact JSON.
      */
     fun `coverageDetails`(): kotlin.String?
-    
+
     /**
      * What the payer said, in one word.
      */
     fun `status`(): InsuranceStatus
-    
+
     /**
      * The last moment at which work may start.
      */
     fun `validUntil`(): java.time.Instant?
-    
+
     /**
      * How.
      */
     fun `verificationMethod`(): kotlin.String
-    
+
     /**
      * When; the engine's clock says so.
      */
     fun `verifiedAt`(): java.time.Instant?
-    
+
     /**
      * Who verified.
      */
     fun `verifiedBy`(): kotlin.String
-    
+
     companion object
 }
 
@@ -5847,7 +5847,7 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
         }
     }
 
-    
+
     /**
      * The payer's number of the authorisation.
      */override fun `authorizationNumber`(): kotlin.String? {
@@ -5861,9 +5861,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * What the payer said, as compact JSON.
      */override fun `coverageDetails`(): kotlin.String? {
@@ -5877,9 +5877,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * What the payer said, in one word.
      */override fun `status`(): InsuranceStatus {
@@ -5893,9 +5893,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * The last moment at which work may start.
      */override fun `validUntil`(): java.time.Instant? {
@@ -5909,9 +5909,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * How.
      */override fun `verificationMethod`(): kotlin.String {
@@ -5925,9 +5925,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * When; the engine's clock says so.
      */override fun `verifiedAt`(): java.time.Instant? {
@@ -5941,9 +5941,9 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
+
+
     /**
      * Who verified.
      */override fun `verifiedBy`(): kotlin.String {
@@ -5957,11 +5957,11 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -5976,13 +5976,13 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -6110,17 +6110,17 @@ public object FfiConverterTypeInsuranceVerification: FfiConverter<InsuranceVerif
  * several at once, and have 5 seconds. Calling the service from inside is refused.
  */
 public interface KeyProvider {
-    
+
     /**
      * The 32 bytes of `key`, encrypted and bound to `context`. Keep no copy of the key.
      */
     fun `wrap`(`key`: kotlin.ByteArray, `context`: kotlin.ByteArray): kotlin.ByteArray
-    
+
     /**
      * The 32 bytes that `blob` was made of, if it was made with this `context`.
      */
     fun `unwrap`(`blob`: kotlin.ByteArray, `context`: kotlin.ByteArray): kotlin.ByteArray
-    
+
     companion object
 }
 
@@ -6229,7 +6229,7 @@ open class KeyProviderImpl: Disposable, AutoCloseable, KeyProvider
         }
     }
 
-    
+
     /**
      * The 32 bytes of `key`, encrypted and bound to `context`. Keep no copy of the key.
      */
@@ -6239,16 +6239,16 @@ open class KeyProviderImpl: Disposable, AutoCloseable, KeyProvider
     uniffiRustCallWithError(KeyException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_keyprovider_wrap(
         it,
-        
+
         FfiConverterByteArray.lower(`key`),
         FfiConverterByteArray.lower(`context`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * The 32 bytes that `blob` was made of, if it was made with this `context`.
      */
@@ -6258,27 +6258,27 @@ open class KeyProviderImpl: Disposable, AutoCloseable, KeyProvider
     uniffiRustCallWithError(KeyException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_keyprovider_unwrap(
         it,
-        
+
         FfiConverterByteArray.lower(`blob`),
         FfiConverterByteArray.lower(`context`),_status)
 }
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -6487,21 +6487,21 @@ public object FfiConverterTypeKeyProvider: FfiConverter<KeyProvider, Long> {
  * until `close`.
  */
 public interface NativeOrderServiceInterface {
-    
+
     /**
      * Administrative acts of an actor.
      *
      * Errors: `VALIDATION_ERROR` with every fault of the actor.
      */
     fun `admin`(`actor`: Actor): Admin
-    
+
     /**
      * The public key of signed checkpoints, 32 bytes of Ed25519.
      *
      * Errors: `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `CLOSED`.
      */
     fun `checkpointPublicKey`(): kotlin.ByteArray
-    
+
     /**
      * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
      * `CLOSED`. Closing again is nothing.
@@ -6509,14 +6509,14 @@ public interface NativeOrderServiceInterface {
      * Errors: `STORAGE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
      */
     fun `shutDown`()
-    
+
     /**
      * The identity of the database: a new one with each restore.
      *
      * Errors: `STORAGE_UNAVAILABLE`, `CLOSED`.
      */
     fun `generation`(): kotlin.String
-    
+
     /**
      * What an actor may do in a territory.
      *
@@ -6524,7 +6524,7 @@ public interface NativeOrderServiceInterface {
      * with the first call.
      */
     fun `session`(`actor`: Actor, `territoryId`: kotlin.String): Session
-    
+
     companion object
 }
 
@@ -6563,11 +6563,11 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
      * database's), `SCHEMA_UNSUPPORTED`, `INTEGRITY_VIOLATION`, `AUDIT_BROKEN`, `STORAGE_UNAVAILABLE`.
      */
     constructor(`url`: kotlin.String, `keys`: Keys, `options`: OpenOptions? = null, `directory`: CareDirectory? = null, `anchor`: AnchorSink? = null) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_orderservice_new(
-    
-        
+
+
         FfiConverterString.lower(`url`),
         FfiConverterTypeKeys.lower(`keys`),
         FfiConverterOptionalTypeOpenOptions.lower(`options`),
@@ -6652,7 +6652,7 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
         }
     }
 
-    
+
     /**
      * Administrative acts of an actor.
      *
@@ -6664,15 +6664,15 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderservice_admin(
         it,
-        
+
         FfiConverterTypeActor.lower(`actor`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * The public key of signed checkpoints, 32 bytes of Ed25519.
      *
@@ -6689,9 +6689,9 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
     }
     )
     }
-    
 
-    
+
+
     /**
      * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
      * `CLOSED`. Closing again is nothing.
@@ -6699,7 +6699,7 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
      * Errors: `STORAGE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
      */
     @Throws(MedorderException::class)override fun `shutDown`()
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderservice_close(
@@ -6707,10 +6707,10 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
         _status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * The identity of the database: a new one with each restore.
      *
@@ -6727,9 +6727,9 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
     }
     )
     }
-    
 
-    
+
+
     /**
      * What an actor may do in a territory.
      *
@@ -6742,27 +6742,27 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderservice_session(
         it,
-        
+
         FfiConverterTypeActor.lower(`actor`),
         FfiConverterString.lower(`territoryId`),_status)
 }
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -6890,58 +6890,58 @@ public object FfiConverterTypeNativeOrderService: FfiConverter<NativeOrderServic
  * text shows nothing, since a url may hold a password.
  */
 public interface OpenOptionsInterface {
-    
+
     /**
      * Roles and rules of access in place of the standard ones, as JSON:
      * `{"separate_verifier": true, "roles": {"nurse": {"permissions": ["order.view"], "fields": ["notes"]}}}`.
      */
     fun `setAccessJson`(`accessJson`: kotlin.String)
-    
+
     /**
      * A file that keeps signed checkpoints; put it on another volume than the database.
      */
     fun `setAnchorFile`(`path`: kotlin.String)
-    
+
     /**
      * Allows `CANCELLED` also from the first two states; false by default.
      */
     fun `setCancelBeforeStart`(`cancelBeforeStart`: kotlin.Boolean)
-    
+
     /**
      * How long a change waits for room in the queue, in milliseconds; 30,000 by default.
      */
     fun `setCommitTimeoutMs`(`milliseconds`: kotlin.Long)
-    
+
     /**
      * How many connections to PostgreSQL readers share.
      */
     fun `setConnections`(`connections`: kotlin.Int)
-    
+
     /**
      * Whether a missing SQLite file is made; true by default.
      */
     fun `setCreate`(`create`: kotlin.Boolean)
-    
+
     /**
      * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
      */
     fun `setKeyCacheTtlMs`(`milliseconds`: kotlin.Long)
-    
+
     /**
      * Where to listen for changes when the url leads to a pooler of PostgreSQL.
      */
     fun `setListenUrl`(`url`: kotlin.String)
-    
+
     /**
      * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
      */
     fun `setPatienceMs`(`milliseconds`: kotlin.Long)
-    
+
     /**
      * Whether a commit on SQLite waits for the disk; `FULL` by default.
      */
     fun `setSynchronous`(`synchronous`: Synchronous)
-    
+
     companion object
 }
 
@@ -6977,10 +6977,10 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
      * Settings as they are by default.
      */
     constructor() :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_openoptions_new(
-    
+
         _status)
 }
     )
@@ -7061,170 +7061,170 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
         }
     }
 
-    
+
     /**
      * Roles and rules of access in place of the standard ones, as JSON:
      * `{"separate_verifier": true, "roles": {"nurse": {"permissions": ["order.view"], "fields": ["notes"]}}}`.
      */override fun `setAccessJson`(`accessJson`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_access_json(
         it,
-        
+
         FfiConverterString.lower(`accessJson`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * A file that keeps signed checkpoints; put it on another volume than the database.
      */override fun `setAnchorFile`(`path`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_anchor_file(
         it,
-        
+
         FfiConverterString.lower(`path`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Allows `CANCELLED` also from the first two states; false by default.
      */override fun `setCancelBeforeStart`(`cancelBeforeStart`: kotlin.Boolean)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_cancel_before_start(
         it,
-        
+
         FfiConverterBoolean.lower(`cancelBeforeStart`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * How long a change waits for room in the queue, in milliseconds; 30,000 by default.
      */override fun `setCommitTimeoutMs`(`milliseconds`: kotlin.Long)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_commit_timeout_ms(
         it,
-        
+
         FfiConverterLong.lower(`milliseconds`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * How many connections to PostgreSQL readers share.
      */override fun `setConnections`(`connections`: kotlin.Int)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_connections(
         it,
-        
+
         FfiConverterInt.lower(`connections`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Whether a missing SQLite file is made; true by default.
      */override fun `setCreate`(`create`: kotlin.Boolean)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_create(
         it,
-        
+
         FfiConverterBoolean.lower(`create`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
      */override fun `setKeyCacheTtlMs`(`milliseconds`: kotlin.Long)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_key_cache_ttl_ms(
         it,
-        
+
         FfiConverterLong.lower(`milliseconds`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Where to listen for changes when the url leads to a pooler of PostgreSQL.
      */override fun `setListenUrl`(`url`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_listen_url(
         it,
-        
+
         FfiConverterString.lower(`url`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
      */override fun `setPatienceMs`(`milliseconds`: kotlin.Long)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_patience_ms(
         it,
-        
+
         FfiConverterLong.lower(`milliseconds`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Whether a commit on SQLite waits for the disk; `FULL` by default.
      */override fun `setSynchronous`(`synchronous`: Synchronous)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_openoptions_set_synchronous(
         it,
-        
+
         FfiConverterTypeSynchronous.lower(`synchronous`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -7239,13 +7239,13 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -7372,82 +7372,82 @@ public object FfiConverterTypeOpenOptions: FfiConverter<OpenOptions, Long> {
  * An order as one actor may see it. Its text shows the order, its status and its version, and no PHI.
  */
 public interface OrderInterface {
-    
+
     /**
      * When it was created.
      */
     fun `createdAt`(): java.time.Instant
-    
+
     /**
      * PHI: why; null if it is not disclosed.
      */
     fun `diagnosisCodes`(): List<kotlin.String>?
-    
+
     /**
      * The fields shown here, with or without a value.
      */
     fun `disclosed`(): List<PhiField>
-    
+
     /**
      * The order.
      */
     fun `id`(): kotlin.String
-    
+
     /**
      * PHI: who pays; null if it is not disclosed or nobody said.
      */
     fun `insurance`(): Insurance?
-    
+
     /**
      * PHI: what the payer said; null if it is not disclosed or nobody verified.
      */
     fun `insuranceVerification`(): InsuranceVerification?
-    
+
     /**
      * PHI: all notes so far; empty if they are disclosed and there are none, null if they are not disclosed.
      */
     fun `notes`(): kotlin.String?
-    
+
     /**
      * For whom.
      */
     fun `patientId`(): kotlin.String
-    
+
     /**
      * By whom.
      */
     fun `providerId`(): kotlin.String
-    
+
     /**
      * PHI: what is ordered; null if it is not disclosed.
      */
     fun `serviceType`(): kotlin.String?
-    
+
     /**
      * Where it stands.
      */
     fun `status`(): OrderStatus
-    
+
     /**
      * Where it lives.
      */
     fun `territoryId`(): kotlin.String
-    
+
     /**
      * When it changed last.
      */
     fun `updatedAt`(): java.time.Instant
-    
+
     /**
      * From 1, one more with every change.
      */
     fun `version`(): kotlin.Long
-    
+
     /**
      * The fields asked for that the actor's roles may not see.
      */
     fun `withheld`(): List<PhiField>
-    
+
     companion object
 }
 
@@ -7555,7 +7555,7 @@ open class Order: Disposable, AutoCloseable, OrderInterface
         }
     }
 
-    
+
     /**
      * When it was created.
      */override fun `createdAt`(): java.time.Instant {
@@ -7569,9 +7569,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: why; null if it is not disclosed.
      */override fun `diagnosisCodes`(): List<kotlin.String>? {
@@ -7585,9 +7585,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The fields shown here, with or without a value.
      */override fun `disclosed`(): List<PhiField> {
@@ -7601,9 +7601,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The order.
      */override fun `id`(): kotlin.String {
@@ -7617,9 +7617,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: who pays; null if it is not disclosed or nobody said.
      */override fun `insurance`(): Insurance? {
@@ -7633,9 +7633,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: what the payer said; null if it is not disclosed or nobody verified.
      */override fun `insuranceVerification`(): InsuranceVerification? {
@@ -7649,9 +7649,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: all notes so far; empty if they are disclosed and there are none, null if they are not disclosed.
      */override fun `notes`(): kotlin.String? {
@@ -7665,9 +7665,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * For whom.
      */override fun `patientId`(): kotlin.String {
@@ -7681,9 +7681,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * By whom.
      */override fun `providerId`(): kotlin.String {
@@ -7697,9 +7697,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: what is ordered; null if it is not disclosed.
      */override fun `serviceType`(): kotlin.String? {
@@ -7713,9 +7713,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Where it stands.
      */override fun `status`(): OrderStatus {
@@ -7729,9 +7729,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Where it lives.
      */override fun `territoryId`(): kotlin.String {
@@ -7745,9 +7745,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * When it changed last.
      */override fun `updatedAt`(): java.time.Instant {
@@ -7761,9 +7761,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * From 1, one more with every change.
      */override fun `version`(): kotlin.Long {
@@ -7777,9 +7777,9 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The fields asked for that the actor's roles may not see.
      */override fun `withheld`(): List<PhiField> {
@@ -7793,11 +7793,11 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -7812,13 +7812,13 @@ open class Order: Disposable, AutoCloseable, OrderInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -7947,82 +7947,82 @@ public object FfiConverterTypeOrder: FfiConverter<Order, Long> {
  * of 1 to 128 bytes, notes 64 KiB.
  */
 public interface OrderDraftInterface {
-    
+
     /**
      * Adds a code.
      */
     fun `addDiagnosisCode`(`diagnosisCode`: kotlin.String)
-    
+
     /**
      * PHI: why, as ICD-10-CM codes or FHIR tokens `system|code`.
      */
     fun `diagnosisCodes`(): List<kotlin.String>
-    
+
     /**
      * The caller's own number of the order.
      */
     fun `idempotencyKey`(): kotlin.String?
-    
+
     /**
      * PHI: who pays. What is set on it still counts.
      */
     fun `insurance`(): Insurance?
-    
+
     /**
      * PHI: the first notes.
      */
     fun `notes`(): kotlin.String?
-    
+
     /**
      * For whom.
      */
     fun `patientId`(): kotlin.String
-    
+
     /**
      * By whom.
      */
     fun `providerId`(): kotlin.String
-    
+
     /**
      * PHI: what is ordered.
      */
     fun `serviceType`(): kotlin.String
-    
+
     /**
      * Sets the codes, in place of those there are.
      */
     fun `setDiagnosisCodes`(`diagnosisCodes`: List<kotlin.String>)
-    
+
     /**
      * Sets the caller's own number of the order: a second request with it makes no second order.
      */
     fun `setIdempotencyKey`(`idempotencyKey`: kotlin.String?)
-    
+
     /**
      * Says who pays.
      */
     fun `setInsurance`(`insurance`: Insurance?)
-    
+
     /**
      * Sets the first notes; empty notes are none.
      */
     fun `setNotes`(`notes`: kotlin.String?)
-    
+
     /**
      * Sets for whom.
      */
     fun `setPatientId`(`patientId`: kotlin.String)
-    
+
     /**
      * Sets by whom.
      */
     fun `setProviderId`(`providerId`: kotlin.String)
-    
+
     /**
      * Sets what is ordered.
      */
     fun `setServiceType`(`serviceType`: kotlin.String)
-    
+
     companion object
 }
 
@@ -8059,11 +8059,11 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
      * An order of `service_type` without codes, notes and insurance.
      */
     constructor(`patientId`: kotlin.String, `providerId`: kotlin.String, `serviceType`: kotlin.String) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_orderdraft_new(
-    
-        
+
+
         FfiConverterString.lower(`patientId`),
         FfiConverterString.lower(`providerId`),
         FfiConverterString.lower(`serviceType`),_status)
@@ -8146,23 +8146,23 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
         }
     }
 
-    
+
     /**
      * Adds a code.
      */override fun `addDiagnosisCode`(`diagnosisCode`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_add_diagnosis_code(
         it,
-        
+
         FfiConverterString.lower(`diagnosisCode`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * PHI: why, as ICD-10-CM codes or FHIR tokens `system|code`.
      */override fun `diagnosisCodes`(): List<kotlin.String> {
@@ -8176,9 +8176,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The caller's own number of the order.
      */override fun `idempotencyKey`(): kotlin.String? {
@@ -8192,9 +8192,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: who pays. What is set on it still counts.
      */override fun `insurance`(): Insurance? {
@@ -8208,9 +8208,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: the first notes.
      */override fun `notes`(): kotlin.String? {
@@ -8224,9 +8224,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * For whom.
      */override fun `patientId`(): kotlin.String {
@@ -8240,9 +8240,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * By whom.
      */override fun `providerId`(): kotlin.String {
@@ -8256,9 +8256,9 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: what is ordered.
      */override fun `serviceType`(): kotlin.String {
@@ -8272,123 +8272,123 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Sets the codes, in place of those there are.
      */override fun `setDiagnosisCodes`(`diagnosisCodes`: List<kotlin.String>)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_diagnosis_codes(
         it,
-        
+
         FfiConverterSequenceString.lower(`diagnosisCodes`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the caller's own number of the order: a second request with it makes no second order.
      */override fun `setIdempotencyKey`(`idempotencyKey`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_idempotency_key(
         it,
-        
+
         FfiConverterOptionalString.lower(`idempotencyKey`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Says who pays.
      */override fun `setInsurance`(`insurance`: Insurance?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_insurance(
         it,
-        
+
         FfiConverterOptionalTypeInsurance.lower(`insurance`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the first notes; empty notes are none.
      */override fun `setNotes`(`notes`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_notes(
         it,
-        
+
         FfiConverterOptionalString.lower(`notes`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets for whom.
      */override fun `setPatientId`(`patientId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_patient_id(
         it,
-        
+
         FfiConverterString.lower(`patientId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets by whom.
      */override fun `setProviderId`(`providerId`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_provider_id(
         it,
-        
+
         FfiConverterString.lower(`providerId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets what is ordered.
      */override fun `setServiceType`(`serviceType`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderdraft_set_service_type(
         it,
-        
+
         FfiConverterString.lower(`serviceType`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -8403,13 +8403,13 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -8536,32 +8536,32 @@ public object FfiConverterTypeOrderDraft: FfiConverter<OrderDraft, Long> {
  * Which orders a list holds; all that is set must match. Its text shows nothing.
  */
 public interface OrderFilterInterface {
-    
+
     /**
      * Adds a status; several mean any of them.
      */
     fun `addStatus`(`status`: OrderStatus)
-    
+
     /**
      * Only orders created at this moment or later.
      */
     fun `setCreatedFrom`(`createdFrom`: java.time.Instant?)
-    
+
     /**
      * Only orders created before this moment.
      */
     fun `setCreatedTo`(`createdTo`: java.time.Instant?)
-    
+
     /**
      * Only orders of this patient.
      */
     fun `setPatientId`(`patientId`: kotlin.String?)
-    
+
     /**
      * Only orders of this provider.
      */
     fun `setProviderId`(`providerId`: kotlin.String?)
-    
+
     companion object
 }
 
@@ -8596,10 +8596,10 @@ open class OrderFilter: Disposable, AutoCloseable, OrderFilterInterface
      * Every order of the territory.
      */
     constructor() :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_orderfilter_new(
-    
+
         _status)
 }
     )
@@ -8680,89 +8680,89 @@ open class OrderFilter: Disposable, AutoCloseable, OrderFilterInterface
         }
     }
 
-    
+
     /**
      * Adds a status; several mean any of them.
      */override fun `addStatus`(`status`: OrderStatus)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderfilter_add_status(
         it,
-        
+
         FfiConverterTypeOrderStatus.lower(`status`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Only orders created at this moment or later.
      */override fun `setCreatedFrom`(`createdFrom`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderfilter_set_created_from(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`createdFrom`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Only orders created before this moment.
      */override fun `setCreatedTo`(`createdTo`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderfilter_set_created_to(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`createdTo`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Only orders of this patient.
      */override fun `setPatientId`(`patientId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderfilter_set_patient_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`patientId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Only orders of this provider.
      */override fun `setProviderId`(`providerId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_orderfilter_set_provider_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`providerId`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -8777,13 +8777,13 @@ open class OrderFilter: Disposable, AutoCloseable, OrderFilterInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -8910,22 +8910,22 @@ public object FfiConverterTypeOrderFilter: FfiConverter<OrderFilter, Long> {
  * A page of a list, newest first. An object, since it holds orders; its text shows their number.
  */
 public interface OrderPageInterface {
-    
+
     /**
      * Where a subscription starts that misses nothing since this page.
      */
     fun `feedCursor`(): kotlin.String
-    
+
     /**
      * Where the next page starts; null at the end.
      */
     fun `nextCursor`(): kotlin.String?
-    
+
     /**
      * The orders.
      */
     fun `orders`(): List<Order>
-    
+
     companion object
 }
 
@@ -9033,7 +9033,7 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
         }
     }
 
-    
+
     /**
      * Where a subscription starts that misses nothing since this page.
      */override fun `feedCursor`(): kotlin.String {
@@ -9047,9 +9047,9 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Where the next page starts; null at the end.
      */override fun `nextCursor`(): kotlin.String? {
@@ -9063,9 +9063,9 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The orders.
      */override fun `orders`(): List<Order> {
@@ -9079,11 +9079,11 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -9098,13 +9098,13 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -9231,47 +9231,47 @@ public object FfiConverterTypeOrderPage: FfiConverter<OrderPage, Long> {
  * The plain columns of an order: the answer of a change. Its text shows the order, its status and its version.
  */
 public interface OrderSummaryInterface {
-    
+
     /**
      * When it was created.
      */
     fun `createdAt`(): java.time.Instant
-    
+
     /**
      * The order.
      */
     fun `id`(): kotlin.String
-    
+
     /**
      * For whom.
      */
     fun `patientId`(): kotlin.String
-    
+
     /**
      * By whom.
      */
     fun `providerId`(): kotlin.String
-    
+
     /**
      * Where it stands.
      */
     fun `status`(): OrderStatus
-    
+
     /**
      * Where it lives.
      */
     fun `territoryId`(): kotlin.String
-    
+
     /**
      * When it changed last.
      */
     fun `updatedAt`(): java.time.Instant
-    
+
     /**
      * From 1, one more with every change.
      */
     fun `version`(): kotlin.Long
-    
+
     companion object
 }
 
@@ -9379,7 +9379,7 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
         }
     }
 
-    
+
     /**
      * When it was created.
      */override fun `createdAt`(): java.time.Instant {
@@ -9393,9 +9393,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The order.
      */override fun `id`(): kotlin.String {
@@ -9409,9 +9409,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * For whom.
      */override fun `patientId`(): kotlin.String {
@@ -9425,9 +9425,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * By whom.
      */override fun `providerId`(): kotlin.String {
@@ -9441,9 +9441,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Where it stands.
      */override fun `status`(): OrderStatus {
@@ -9457,9 +9457,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Where it lives.
      */override fun `territoryId`(): kotlin.String {
@@ -9473,9 +9473,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * When it changed last.
      */override fun `updatedAt`(): java.time.Instant {
@@ -9489,9 +9489,9 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * From 1, one more with every change.
      */override fun `version`(): kotlin.Long {
@@ -9505,11 +9505,11 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -9524,13 +9524,13 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -9657,12 +9657,12 @@ public object FfiConverterTypeOrderSummary: FfiConverter<OrderSummary, Long> {
  * Hears how far a long act is. What it throws changes nothing.
  */
 public interface ProgressListener {
-    
+
     /**
      * So many orders or keys are done, of so many; more may come while it runs.
      */
     fun `progress`(`done`: kotlin.Long, `total`: kotlin.Long)
-    
+
     companion object
 }
 
@@ -9770,36 +9770,36 @@ open class ProgressListenerImpl: Disposable, AutoCloseable, ProgressListener
         }
     }
 
-    
+
     /**
      * So many orders or keys are done, of so many; more may come while it runs.
      */
     @Throws(HostException::class)override fun `progress`(`done`: kotlin.Long, `total`: kotlin.Long)
-        = 
+        =
     callWithHandle {
     uniffiRustCallWithError(HostException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_progresslistener_progress(
         it,
-        
+
         FfiConverterLong.lower(`done`),
         FfiConverterLong.lower(`total`),_status)
 }
     }
-    
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -9988,17 +9988,17 @@ public object FfiConverterTypeProgressListener: FfiConverter<ProgressListener, L
  * A patient and a provider who belong together. Its text shows neither.
  */
 public interface RelationshipInterface {
-    
+
     /**
      * The patient.
      */
     fun `patientId`(): kotlin.String
-    
+
     /**
      * The provider.
      */
     fun `providerId`(): kotlin.String
-    
+
     companion object
 }
 
@@ -10033,11 +10033,11 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
      * The pair of these two.
      */
     constructor(`patientId`: kotlin.String, `providerId`: kotlin.String) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_relationship_new(
-    
-        
+
+
         FfiConverterString.lower(`patientId`),
         FfiConverterString.lower(`providerId`),_status)
 }
@@ -10119,7 +10119,7 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
         }
     }
 
-    
+
     /**
      * The patient.
      */override fun `patientId`(): kotlin.String {
@@ -10133,9 +10133,9 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The provider.
      */override fun `providerId`(): kotlin.String {
@@ -10149,11 +10149,11 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -10168,13 +10168,13 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -10301,17 +10301,17 @@ public object FfiConverterTypeRelationship: FfiConverter<Relationship, Long> {
  * Which relationships of the stored registry; all that is set must match. Its text shows nothing.
  */
 public interface RelationshipFilterInterface {
-    
+
     /**
      * Of this patient.
      */
     fun `setPatientId`(`patientId`: kotlin.String?)
-    
+
     /**
      * Of this provider.
      */
     fun `setProviderId`(`providerId`: kotlin.String?)
-    
+
     companion object
 }
 
@@ -10346,10 +10346,10 @@ open class RelationshipFilter: Disposable, AutoCloseable, RelationshipFilterInte
      * Every relationship of the territory.
      */
     constructor() :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_relationshipfilter_new(
-    
+
         _status)
 }
     )
@@ -10430,41 +10430,41 @@ open class RelationshipFilter: Disposable, AutoCloseable, RelationshipFilterInte
         }
     }
 
-    
+
     /**
      * Of this patient.
      */override fun `setPatientId`(`patientId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_relationshipfilter_set_patient_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`patientId`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Of this provider.
      */override fun `setProviderId`(`providerId`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_relationshipfilter_set_provider_id(
         it,
-        
+
         FfiConverterOptionalString.lower(`providerId`),_status)
 }
     }
-    
-    
 
-    
 
-    
+
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -10479,13 +10479,13 @@ open class RelationshipFilter: Disposable, AutoCloseable, RelationshipFilterInte
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -10615,61 +10615,61 @@ public object FfiConverterTypeRelationshipFilter: FfiConverter<RelationshipFilte
  * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public interface SessionInterface {
-    
+
     /**
      * Every status, and whether the actor may move the order there now.
      */
     fun `allowedTransitions`(`orderId`: kotlin.String): List<TransitionOption>
-    
+
     /**
      * Entries of the territory's audit after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
     fun `audit`(`filter`: AuditFilter? = null, `after`: kotlin.Long? = null, `limit`: kotlin.Int? = null): AuditPage
-    
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
      * members are those of the other languages, like `create_order`, `update_status`, `orders`.
      */
     fun `call`(`name`: kotlin.String, `arguments`: kotlin.String): kotlin.String
-    
+
     /**
      * Creates an order, durably once this returns.
      *
      * Errors, beside those of every call: `PATIENT_PROVIDER_MISMATCH`, `IDEMPOTENCY_MISMATCH`.
      */
     fun `createOrder`(`draft`: OrderDraft): OrderSummary
-    
+
     /**
      * Creates up to 10,000 orders.
      */
     fun `createOrders`(`drafts`: List<OrderDraft>, `mode`: BatchMode): List<BatchItem>
-    
+
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
      */
     fun `deleteOrder`(`orderId`: kotlin.String, `reason`: kotlin.String, `expectedVersion`: kotlin.Long? = null): OrderSummary
-    
+
     /**
      * To whom PHI of a patient was disclosed, oldest first.
      */
     fun `disclosures`(`patientId`: kotlin.String, `after`: kotlin.Long? = null, `limit`: kotlin.Int? = null): AuditPage
-    
+
     /**
      * Starts an export of the territory's audit.
      */
     fun `exportAudit`(): AuditExport
-    
+
     /**
      * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
      */
     fun `order`(`orderId`: kotlin.String, `fields`: List<PhiField>? = null): Order
-    
+
     /**
      * The plain columns of the order that this actor's user created with an idempotency key.
      */
     fun `orderByKey`(`idempotencyKey`: kotlin.String): OrderSummary
-    
+
     /**
      * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
      * default.
@@ -10677,24 +10677,24 @@ public interface SessionInterface {
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */
     fun `orders`(`filter`: OrderFilter? = null, `cursor`: kotlin.String? = null, `limit`: kotlin.Int? = null, `fields`: List<PhiField>? = null): OrderPage
-    
+
     /**
      * A page of the stored registry: which patients and providers belong together here.
      */
     fun `relationships`(`filter`: RelationshipFilter? = null, `after`: Relationship? = null, `limit`: kotlin.Int? = null): RelationshipPage
-    
+
     /**
      * Ends the session, at once and for every thread: later calls are `ACCESS_DENIED`.
      */
     fun `revoke`()
-    
+
     /**
      * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
     fun `subscribe`(`orderId`: kotlin.String? = null, `since`: kotlin.String? = null): Subscription
-    
+
     /**
      * Changes the status of an order.
      *
@@ -10702,17 +10702,17 @@ public interface SessionInterface {
      * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
      */
     fun `updateStatus`(`orderId`: kotlin.String, `change`: StatusChange): OrderSummary
-    
+
     /**
      * Changes the status of up to 10,000 orders.
      */
     fun `updateStatuses`(`changes`: List<OrderChange>, `mode`: BatchMode): List<BatchItem>
-    
+
     /**
      * Checks every entry and every order of the territory, also against a checkpoint if one is given.
      */
     fun `verifyAudit`(`checkpoint`: kotlin.String? = null): VerifyReport
-    
+
     companion object
 }
 
@@ -10823,7 +10823,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
         }
     }
 
-    
+
     /**
      * Every status, and whether the actor may move the order there now.
      */
@@ -10833,15 +10833,15 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_allowed_transitions(
         it,
-        
+
         FfiConverterString.lower(`orderId`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Entries of the territory's audit after the position `after`, oldest first; `limit` is 1 to 500, 50 by default.
      */
@@ -10851,7 +10851,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_audit(
         it,
-        
+
         FfiConverterOptionalTypeAuditFilter.lower(`filter`),
         FfiConverterOptionalLong.lower(`after`),
         FfiConverterOptionalInt.lower(`limit`),_status)
@@ -10859,9 +10859,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
      * members are those of the other languages, like `create_order`, `update_status`, `orders`.
@@ -10872,16 +10872,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_call(
         it,
-        
+
         FfiConverterString.lower(`name`),
         FfiConverterString.lower(`arguments`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Creates an order, durably once this returns.
      *
@@ -10893,15 +10893,15 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_create_order(
         it,
-        
+
         FfiConverterTypeOrderDraft.lower(`draft`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Creates up to 10,000 orders.
      */
@@ -10911,16 +10911,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_create_orders(
         it,
-        
+
         FfiConverterSequenceTypeOrderDraft.lower(`drafts`),
         FfiConverterTypeBatchMode.lower(`mode`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
@@ -10931,7 +10931,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_delete_order(
         it,
-        
+
         FfiConverterString.lower(`orderId`),
         FfiConverterString.lower(`reason`),
         FfiConverterOptionalLong.lower(`expectedVersion`),_status)
@@ -10939,9 +10939,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * To whom PHI of a patient was disclosed, oldest first.
      */
@@ -10951,7 +10951,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_disclosures(
         it,
-        
+
         FfiConverterString.lower(`patientId`),
         FfiConverterOptionalLong.lower(`after`),
         FfiConverterOptionalInt.lower(`limit`),_status)
@@ -10959,9 +10959,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Starts an export of the territory's audit.
      */
@@ -10976,9 +10976,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
      */
@@ -10988,16 +10988,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_order(
         it,
-        
+
         FfiConverterString.lower(`orderId`),
         FfiConverterOptionalSequenceTypePhiField.lower(`fields`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * The plain columns of the order that this actor's user created with an idempotency key.
      */
@@ -11007,15 +11007,15 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_order_by_key(
         it,
-        
+
         FfiConverterString.lower(`idempotencyKey`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
      * default.
@@ -11028,7 +11028,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_orders(
         it,
-        
+
         FfiConverterOptionalTypeOrderFilter.lower(`filter`),
         FfiConverterOptionalString.lower(`cursor`),
         FfiConverterOptionalInt.lower(`limit`),
@@ -11037,9 +11037,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * A page of the stored registry: which patients and providers belong together here.
      */
@@ -11049,7 +11049,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_relationships(
         it,
-        
+
         FfiConverterOptionalTypeRelationshipFilter.lower(`filter`),
         FfiConverterOptionalTypeRelationship.lower(`after`),
         FfiConverterOptionalInt.lower(`limit`),_status)
@@ -11057,13 +11057,13 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Ends the session, at once and for every thread: later calls are `ACCESS_DENIED`.
      */override fun `revoke`()
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_revoke(
@@ -11071,10 +11071,10 @@ open class Session: Disposable, AutoCloseable, SessionInterface
         _status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
      *
@@ -11086,16 +11086,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_subscribe(
         it,
-        
+
         FfiConverterOptionalString.lower(`orderId`),
         FfiConverterOptionalString.lower(`since`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Changes the status of an order.
      *
@@ -11108,16 +11108,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_update_status(
         it,
-        
+
         FfiConverterString.lower(`orderId`),
         FfiConverterTypeStatusChange.lower(`change`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Changes the status of up to 10,000 orders.
      */
@@ -11127,16 +11127,16 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_update_statuses(
         it,
-        
+
         FfiConverterSequenceTypeOrderChange.lower(`changes`),
         FfiConverterTypeBatchMode.lower(`mode`),_status)
 }
     }
     )
     }
-    
 
-    
+
+
     /**
      * Checks every entry and every order of the territory, also against a checkpoint if one is given.
      */
@@ -11146,26 +11146,26 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_session_verify_audit(
         it,
-        
+
         FfiConverterOptionalString.lower(`checkpoint`),_status)
 }
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -11293,68 +11293,68 @@ public object FfiConverterTypeSession: FfiConverter<Session, Long> {
  * once. Its text shows the status alone.
  */
 public interface StatusChangeInterface {
-    
+
     /**
      * The version the order must have.
      */
     fun `expectedVersion`(): kotlin.Long?
-    
+
     /**
      * The caller's own number of the change.
      */
     fun `idempotencyKey`(): kotlin.String?
-    
+
     /**
      * PHI: notes to append to those of the order.
      */
     fun `notes`(): kotlin.String?
-    
+
     /**
      * Why: operational text, not PHI.
      */
     fun `reason`(): kotlin.String?
-    
+
     /**
      * Lets the change fail with `VERSION_CONFLICT` if the order has another version by then.
      */
     fun `setExpectedVersion`(`expectedVersion`: kotlin.Long?)
-    
+
     /**
      * Sets the caller's own number of the change: a second request with it changes nothing again.
      */
     fun `setIdempotencyKey`(`idempotencyKey`: kotlin.String?)
-    
+
     /**
      * Sets notes, which are PHI; they are appended to those of the order. Empty notes are none.
      */
     fun `setNotes`(`notes`: kotlin.String?)
-    
+
     /**
      * Sets the reason, at most 200 characters. It is operational text, **not PHI**: it outlives a delete and shows in
      * events and in the audit. An empty reason is none.
      */
     fun `setReason`(`reason`: kotlin.String?)
-    
+
     /**
      * Sets where to.
      */
     fun `setStatus`(`status`: OrderStatus)
-    
+
     /**
      * Sets what was verified; only with `VERIFIED`, which needs it, and `REJECTED`.
      */
     fun `setVerification`(`verification`: VerificationData?)
-    
+
     /**
      * Where to.
      */
     fun `status`(): OrderStatus
-    
+
     /**
      * PHI: what was verified. What is set on it still counts.
      */
     fun `verification`(): VerificationData?
-    
+
     companion object
 }
 
@@ -11390,11 +11390,11 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
      * A change to `status`, with nothing beside it.
      */
     constructor(`status`: OrderStatus) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_statuschange_new(
-    
-        
+
+
         FfiConverterTypeOrderStatus.lower(`status`),_status)
 }
     )
@@ -11475,7 +11475,7 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
         }
     }
 
-    
+
     /**
      * The version the order must have.
      */override fun `expectedVersion`(): kotlin.Long? {
@@ -11489,9 +11489,9 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The caller's own number of the change.
      */override fun `idempotencyKey`(): kotlin.String? {
@@ -11505,9 +11505,9 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: notes to append to those of the order.
      */override fun `notes`(): kotlin.String? {
@@ -11521,9 +11521,9 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Why: operational text, not PHI.
      */override fun `reason`(): kotlin.String? {
@@ -11537,106 +11537,106 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * Lets the change fail with `VERSION_CONFLICT` if the order has another version by then.
      */override fun `setExpectedVersion`(`expectedVersion`: kotlin.Long?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_expected_version(
         it,
-        
+
         FfiConverterOptionalLong.lower(`expectedVersion`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the caller's own number of the change: a second request with it changes nothing again.
      */override fun `setIdempotencyKey`(`idempotencyKey`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_idempotency_key(
         it,
-        
+
         FfiConverterOptionalString.lower(`idempotencyKey`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets notes, which are PHI; they are appended to those of the order. Empty notes are none.
      */override fun `setNotes`(`notes`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_notes(
         it,
-        
+
         FfiConverterOptionalString.lower(`notes`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the reason, at most 200 characters. It is operational text, **not PHI**: it outlives a delete and shows in
      * events and in the audit. An empty reason is none.
      */override fun `setReason`(`reason`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_reason(
         it,
-        
+
         FfiConverterOptionalString.lower(`reason`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets where to.
      */override fun `setStatus`(`status`: OrderStatus)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_status(
         it,
-        
+
         FfiConverterTypeOrderStatus.lower(`status`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets what was verified; only with `VERIFIED`, which needs it, and `REJECTED`.
      */override fun `setVerification`(`verification`: VerificationData?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_statuschange_set_verification(
         it,
-        
+
         FfiConverterOptionalTypeVerificationData.lower(`verification`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Where to.
      */override fun `status`(): OrderStatus {
@@ -11650,9 +11650,9 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * PHI: what was verified. What is set on it still counts.
      */override fun `verification`(): VerificationData? {
@@ -11666,11 +11666,11 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -11685,13 +11685,13 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -11818,12 +11818,12 @@ public object FfiConverterTypeStatusChange: FfiConverter<StatusChange, Long> {
  * Events of a territory or of one order, each exactly once and in order. Close it to unsubscribe.
  */
 public interface SubscriptionInterface {
-    
+
     /**
      * Where a new subscription goes on after the last event that this one gave.
      */
     fun `cursor`(): kotlin.String
-    
+
     /**
      * The next event, or null if none came within `timeout_ms` milliseconds; 0 does not wait. Two threads that ask at
      * the same time are served one after the other.
@@ -11833,7 +11833,7 @@ public interface SubscriptionInterface {
      * `VALIDATION_ERROR` for a negative time, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `CLOSED`.
      */
     fun `nextEvent`(`timeoutMs`: kotlin.Long): OrderEvent?
-    
+
     companion object
 }
 
@@ -11941,7 +11941,7 @@ open class Subscription: Disposable, AutoCloseable, SubscriptionInterface
         }
     }
 
-    
+
     /**
      * Where a new subscription goes on after the last event that this one gave.
      */override fun `cursor`(): kotlin.String {
@@ -11955,9 +11955,9 @@ open class Subscription: Disposable, AutoCloseable, SubscriptionInterface
     }
     )
     }
-    
 
-    
+
+
     /**
      * The next event, or null if none came within `timeout_ms` milliseconds; 0 does not wait. Two threads that ask at
      * the same time are served one after the other.
@@ -11972,26 +11972,26 @@ open class Subscription: Disposable, AutoCloseable, SubscriptionInterface
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_subscription_next_event(
         it,
-        
+
         FfiConverterLong.lower(`timeoutMs`),_status)
 }
     }
     )
     }
-    
-
-    
-
-    
 
 
-    
-    
+
+
+
+
+
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -12118,67 +12118,67 @@ public object FfiConverterTypeSubscription: FfiConverter<Subscription, Long> {
  * What was verified. All of it is PHI; its text shows nothing.
  */
 public interface VerificationDataInterface {
-    
+
     /**
      * The payer's number of the authorisation.
      */
     fun `authorizationNumber`(): kotlin.String?
-    
+
     /**
      * What the payer said, as JSON.
      */
     fun `coverageDetails`(): kotlin.String?
-    
+
     /**
      * What the payer said in one word.
      */
     fun `insuranceStatus`(): InsuranceStatus?
-    
+
     /**
      * Sets the payer's number of the authorisation; an empty number is none.
      */
     fun `setAuthorizationNumber`(`authorizationNumber`: kotlin.String?)
-    
+
     /**
      * Sets what the payer said, as any JSON text of at most 64 KiB and 64 levels; the text `null` is none.
      */
     fun `setCoverageDetails`(`coverageDetails`: kotlin.String?)
-    
+
     /**
      * Sets what the payer said in one word; without it, that nobody asked.
      */
     fun `setInsuranceStatus`(`insuranceStatus`: InsuranceStatus?)
-    
+
     /**
      * Sets the last moment at which work may start.
      */
     fun `setValidUntil`(`validUntil`: java.time.Instant?)
-    
+
     /**
      * Sets how.
      */
     fun `setVerificationMethod`(`verificationMethod`: kotlin.String)
-    
+
     /**
      * Sets who verified.
      */
     fun `setVerifiedBy`(`verifiedBy`: kotlin.String)
-    
+
     /**
      * The last moment at which work may start.
      */
     fun `validUntil`(): java.time.Instant?
-    
+
     /**
      * How.
      */
     fun `verificationMethod`(): kotlin.String
-    
+
     /**
      * Who verified.
      */
     fun `verifiedBy`(): kotlin.String
-    
+
     companion object
 }
 
@@ -12213,11 +12213,11 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
      * A verification by a person or a system, and how it was done.
      */
     constructor(`verifiedBy`: kotlin.String, `verificationMethod`: kotlin.String) :
-        this(UniffiWithHandle, 
+        this(UniffiWithHandle,
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_constructor_verificationdata_new(
-    
-        
+
+
         FfiConverterString.lower(`verifiedBy`),
         FfiConverterString.lower(`verificationMethod`),_status)
 }
@@ -12299,7 +12299,7 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
         }
     }
 
-    
+
     /**
      * The payer's number of the authorisation.
      */override fun `authorizationNumber`(): kotlin.String? {
@@ -12313,9 +12313,9 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
+
+
     /**
      * What the payer said, as JSON.
      */override fun `coverageDetails`(): kotlin.String? {
@@ -12329,9 +12329,9 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
+
+
     /**
      * What the payer said in one word.
      */override fun `insuranceStatus`(): InsuranceStatus? {
@@ -12345,105 +12345,105 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
+
+
     /**
      * Sets the payer's number of the authorisation; an empty number is none.
      */override fun `setAuthorizationNumber`(`authorizationNumber`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_authorization_number(
         it,
-        
+
         FfiConverterOptionalString.lower(`authorizationNumber`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets what the payer said, as any JSON text of at most 64 KiB and 64 levels; the text `null` is none.
      */override fun `setCoverageDetails`(`coverageDetails`: kotlin.String?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_coverage_details(
         it,
-        
+
         FfiConverterOptionalString.lower(`coverageDetails`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets what the payer said in one word; without it, that nobody asked.
      */override fun `setInsuranceStatus`(`insuranceStatus`: InsuranceStatus?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_insurance_status(
         it,
-        
+
         FfiConverterOptionalTypeInsuranceStatus.lower(`insuranceStatus`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets the last moment at which work may start.
      */override fun `setValidUntil`(`validUntil`: java.time.Instant?)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_valid_until(
         it,
-        
+
         FfiConverterOptionalTimestamp.lower(`validUntil`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets how.
      */override fun `setVerificationMethod`(`verificationMethod`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_verification_method(
         it,
-        
+
         FfiConverterString.lower(`verificationMethod`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * Sets who verified.
      */override fun `setVerifiedBy`(`verifiedBy`: kotlin.String)
-        = 
+        =
     callWithHandle {
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_method_verificationdata_set_verified_by(
         it,
-        
+
         FfiConverterString.lower(`verifiedBy`),_status)
 }
     }
-    
-    
 
-    
+
+
+
     /**
      * The last moment at which work may start.
      */override fun `validUntil`(): java.time.Instant? {
@@ -12457,9 +12457,9 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
+
+
     /**
      * How.
      */override fun `verificationMethod`(): kotlin.String {
@@ -12473,9 +12473,9 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
+
+
     /**
      * Who verified.
      */override fun `verifiedBy`(): kotlin.String {
@@ -12489,11 +12489,11 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     }
     )
     }
-    
 
-    
 
-    
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -12508,13 +12508,13 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
     )
     }
 
-    
-    
+
+
     /**
      * @suppress
      */
     companion object
-    
+
 }
 
 
@@ -12551,28 +12551,28 @@ data class AuditDetails (
      * The status before.
      */
     val `oldStatus`: OrderStatus?
-    , 
+    ,
     /**
      * The status after.
      */
     val `newStatus`: OrderStatus?
-    , 
+    ,
     /**
      * The reason given.
      */
     val `reason`: kotlin.String?
-    , 
+    ,
     /**
      * The object of an administrative act.
      */
     val `subject`: kotlin.String?
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -12614,18 +12614,18 @@ data class AuditPage (
      * The entries.
      */
     val `records`: List<AuditRecord>
-    , 
+    ,
     /**
      * Give this as `after` for the next page; null at the end.
      */
     val `next`: kotlin.Long?
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -12661,83 +12661,83 @@ data class AuditRecord (
      * When.
      */
     val `timestamp`: java.time.Instant
-    , 
+    ,
     /**
      * Who.
      */
     val `userId`: kotlin.String
-    , 
+    ,
     /**
      * Where; empty for the system chain.
      */
     val `territoryId`: kotlin.String
-    , 
+    ,
     /**
      * Which order, if the entry is about one.
      */
     val `orderId`: kotlin.String?
-    , 
+    ,
     /**
      * What: `create`, `update_status`, `view`, `delete` or an administrative act.
      */
     val `action`: kotlin.String
-    , 
+    ,
     /**
      * What changed, and why.
      */
     val `details`: AuditDetails
-    , 
+    ,
     /**
      * The place in the chain, from 1.
      */
     val `seq`: kotlin.Long
-    , 
+    ,
     /**
      * The roles of the actor, sorted and joined by `,`.
      */
     val `role`: kotlin.String
-    , 
+    ,
     /**
      * For what.
      */
     val `purpose`: kotlin.String
-    , 
+    ,
     /**
      * `success` or `denied`.
      */
     val `outcome`: kotlin.String
-    , 
+    ,
     /**
      * The fields disclosed or changed.
      */
     val `fields`: List<PhiField>
-    , 
+    ,
     /**
      * The host's id of the request; may be empty.
      */
     val `requestId`: kotlin.String
-    , 
+    ,
     /**
      * Where the call came from; may be empty.
      */
     val `source`: kotlin.String
-    , 
+    ,
     /**
      * The version of the order that was read or made; 0 if none.
      */
     val `rowVersion`: kotlin.Long
-    , 
+    ,
     /**
      * The chain hash, in hexadecimal.
      */
     val `hash`: kotlin.String
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -12812,23 +12812,23 @@ data class BadRecord (
      * The position in the chain.
      */
     val `seq`: kotlin.Long?
-    , 
+    ,
     /**
      * The order.
      */
     val `orderId`: kotlin.String?
-    , 
+    ,
     /**
      * What is wrong with it.
      */
     val `what`: kotlin.String
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -12867,38 +12867,38 @@ data class ChainReport (
      * The territory, or empty for the system chain.
      */
     val `territoryId`: kotlin.String
-    , 
+    ,
     /**
      * What was found.
      */
     val `verdict`: Verdict
-    , 
+    ,
     /**
      * True if it was compared with a checkpoint from outside the database.
      */
     val `anchored`: kotlin.Boolean
-    , 
+    ,
     /**
      * How many entries hold.
      */
     val `entries`: kotlin.Long
-    , 
+    ,
     /**
      * How many order rows were compared with their entries.
      */
     val `orders`: kotlin.Long
-    , 
+    ,
     /**
      * The first record that is wrong.
      */
     val `firstBad`: BadRecord?
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -12946,48 +12946,48 @@ data class ErrorDetails (
      * Every fault of a `VALIDATION_ERROR`.
      */
     val `errors`: List<Fault>
-    , 
+    ,
     /**
      * The order the error is about.
      */
     val `orderId`: kotlin.String?
-    , 
+    ,
     /**
      * The status the order has.
      */
     val `currentStatus`: OrderStatus?
-    , 
+    ,
     /**
      * The status the caller asked for.
      */
     val `requestedStatus`: OrderStatus?
-    , 
+    ,
     /**
      * Statuses that the workflow allows from `current_status`.
      */
     val `allowed`: List<OrderStatus>?
-    , 
+    ,
     /**
      * Why a transition was refused.
      */
     val `why`: Why?
-    , 
+    ,
     /**
      * The version the order has, for `VERSION_CONFLICT`.
      */
     val `currentVersion`: kotlin.Long?
-    , 
+    ,
     /**
      * The audit position an `AUDIT_BROKEN` is about.
      */
     val `seq`: kotlin.Long?
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13041,21 +13041,21 @@ data class Failure (
      * The stable identity of the failure.
      */
     val `code`: ErrorCode
-    , 
+    ,
     /**
      * For people; it may change.
      */
     val `explanation`: kotlin.String
-    , 
+    ,
     /**
      * What a program needs to react.
      */
     val `details`: ErrorDetails
-    
-){
-    
 
-    
+){
+
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -13066,7 +13066,7 @@ data class Failure (
 }
     )
     }
-    
+
     companion object
 }
 
@@ -13105,18 +13105,18 @@ data class Fault (
      * Member path, like `diagnosis_codes[3]` or `insurance.carrier`; empty for the request as a whole.
      */
     val `path`: kotlin.String
-    , 
+    ,
     /**
      * The rule that is broken.
      */
     val `rule`: Rule
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13152,27 +13152,27 @@ data class OrderChange (
      * Which order.
      */
     val `orderId`: kotlin.String
-    , 
+    ,
     /**
      * What becomes of it.
      */
     val `change`: StatusChange
-    
+
 ): Disposable{
-    
 
-    
 
-    
+
+
+
     @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
     override fun destroy() {
-        
+
     Disposable.destroy(
         this.`orderId`,
         this.`change`
     )
     }
-    
+
     companion object
 }
 
@@ -13208,58 +13208,58 @@ data class OrderEvent (
      * What happened.
      */
     val `kind`: EventKind
-    , 
+    ,
     /**
      * To which order.
      */
     val `orderId`: kotlin.String
-    , 
+    ,
     /**
      * Where it lives.
      */
     val `territoryId`: kotlin.String
-    , 
+    ,
     /**
      * The status before; null on create.
      */
     val `oldStatus`: OrderStatus?
-    , 
+    ,
     /**
      * The status after; of a deleted order its last.
      */
     val `newStatus`: OrderStatus
-    , 
+    ,
     /**
      * When.
      */
     val `timestamp`: java.time.Instant
-    , 
+    ,
     /**
      * Who did it.
      */
     val `userId`: kotlin.String
-    , 
+    ,
     /**
      * Why, if a reason was given.
      */
     val `reason`: kotlin.String?
-    , 
+    ,
     /**
      * The version the change made.
      */
     val `version`: kotlin.Long
-    , 
+    ,
     /**
      * Where to resume after this event.
      */
     val `cursor`: kotlin.String
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13319,27 +13319,27 @@ data class RelationshipPage (
      * The pairs.
      */
     val `relationships`: List<Relationship>
-    , 
+    ,
     /**
      * Give this as `after` for the next page; null at the end.
      */
     val `next`: Relationship?
-    
+
 ): Disposable{
-    
 
-    
 
-    
+
+
+
     @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
     override fun destroy() {
-        
+
     Disposable.destroy(
         this.`relationships`,
         this.`next`
     )
     }
-    
+
     companion object
 }
 
@@ -13375,23 +13375,23 @@ data class RotationReport (
      * The key version that every order is wrapped under now.
      */
     val `version`: kotlin.Long
-    , 
+    ,
     /**
      * How many orders were wrapped anew.
      */
     val `rewrapped`: kotlin.Long
-    , 
+    ,
     /**
      * True if an earlier rotation had stopped half way and this one finished it instead of making a new key.
      */
     val `resumed`: kotlin.Boolean
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13430,28 +13430,28 @@ data class TransitionOption (
      * The status asked about.
      */
     val `status`: OrderStatus
-    , 
+    ,
     /**
      * True if a request with all that it needs would pass.
      */
     val `allowed`: kotlin.Boolean
-    , 
+    ,
     /**
      * Why not, if it is not allowed.
      */
     val `why`: Why?
-    , 
+    ,
     /**
      * What the caller must still supply; it never makes `allowed` false.
      */
     val `needs`: List<Need>
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13493,24 +13493,24 @@ data class VerifyReport (
      * The first that applies, over all chains.
      */
     val `verdict`: Verdict
-    , 
+    ,
     /**
      * True if every chain was compared with a checkpoint from outside the database. Without one a database that was put
      * back as a whole cannot be told from the true one.
      */
     val `anchored`: kotlin.Boolean
-    , 
+    ,
     /**
      * One report a chain.
      */
     val `chains`: List<ChainReport>
-    
+
 ){
-    
 
-    
 
-    
+
+
+
     companion object
 }
 
@@ -13545,7 +13545,7 @@ public object FfiConverterTypeVerifyReport: FfiConverterRustBuffer<VerifyReport>
  * What became of one item of a batch.
  */
 sealed class BatchItem: Disposable  {
-    
+
     /**
      * It is stored.
      */
@@ -13554,13 +13554,13 @@ sealed class BatchItem: Disposable  {
          * Its plain columns.
          */
         val `summary`: medorder.OrderSummary) : BatchItem()
-        
+
     {
-        
+
 
         companion object
     }
-    
+
     /**
      * It failed.
      */
@@ -13569,46 +13569,46 @@ sealed class BatchItem: Disposable  {
          * Why.
          */
         val `failure`: medorder.Failure) : BatchItem()
-        
+
     {
-        
+
 
         companion object
     }
-    
+
     /**
      * It had no fault, but the batch was atomic and another item failed.
      */
     object NotApplied : BatchItem()
-    
-    
 
-    
+
+
+
     @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
     override fun destroy() {
         when(this) {
             is BatchItem.Done -> {
-                
+
     Disposable.destroy(
         this.`summary`
     )
-                
+
             }
             is BatchItem.Failed -> {
-                
+
     Disposable.destroy(
         this.`failure`
     )
-                
+
             }
             is BatchItem.NotApplied -> {// Nothing to destroy
             }
         }.let { /* this makes the `when` an expression, which ensures it is exhaustive */ }
     }
-    
 
-    
-    
+
+
+
 
 
     companion object
@@ -13683,7 +13683,7 @@ public object FfiConverterTypeBatchItem : FfiConverterRustBuffer<BatchItem>{
  */
 
 enum class BatchMode {
-    
+
     /**
      * All or nothing.
      */
@@ -13693,7 +13693,7 @@ enum class BatchMode {
      */
     EACH;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -13714,9 +13714,9 @@ enum class BatchMode {
  */
 public object FfiConverterTypeBatchMode: FfiConverterRustBuffer<BatchMode> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         BatchMode.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -13737,7 +13737,7 @@ public object FfiConverterTypeBatchMode: FfiConverterRustBuffer<BatchMode> {
  */
 
 enum class ErrorCode {
-    
+
     /**
      * The request breaks a rule; `details.errors` lists every fault.
      */
@@ -13819,7 +13819,7 @@ enum class ErrorCode {
      */
     INTERNAL;
 
-    
+
     /**
      * The HTTP status a gateway answers with.
      */ fun `httpStatus`(): kotlin.Int {
@@ -13830,9 +13830,9 @@ enum class ErrorCode {
 }
     )
     }
-    
 
-    
+
+
     /**
      * What the caller should do: `invalid` (fix the request), `denied` (ask for access), `missing`, `conflict`
      * (re-read, then decide again), `unavailable` (try later), `data` (stop and tell an operator), `usage`, `internal`.
@@ -13844,9 +13844,9 @@ enum class ErrorCode {
 }
     )
     }
-    
 
-    
+
+
     /**
      * The number, for languages and protocols that prefer one, like 1002.
      */ fun `number`(): kotlin.Int {
@@ -13857,9 +13857,9 @@ enum class ErrorCode {
 }
     )
     }
-    
 
-    
+
+
     /**
      * True if the same call may succeed later and changed nothing now.
      */ fun `retryable`(): kotlin.Boolean {
@@ -13870,9 +13870,9 @@ enum class ErrorCode {
 }
     )
     }
-    
 
-    
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -13893,9 +13893,9 @@ enum class ErrorCode {
  */
 public object FfiConverterTypeErrorCode: FfiConverterRustBuffer<ErrorCode> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         ErrorCode.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -13916,7 +13916,7 @@ public object FfiConverterTypeErrorCode: FfiConverterRustBuffer<ErrorCode> {
  */
 
 enum class ErrorKind {
-    
+
     /**
      * Fix the request.
      */
@@ -13950,7 +13950,7 @@ enum class ErrorKind {
      */
     INTERNAL;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -13971,9 +13971,9 @@ enum class ErrorKind {
  */
 public object FfiConverterTypeErrorKind: FfiConverterRustBuffer<ErrorKind> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         ErrorKind.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -13994,7 +13994,7 @@ public object FfiConverterTypeErrorKind: FfiConverterRustBuffer<ErrorKind> {
  */
 
 enum class EventKind {
-    
+
     /**
      * It was created or changed its status.
      */
@@ -14004,7 +14004,7 @@ enum class EventKind {
      */
     DELETED;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -14025,9 +14025,9 @@ enum class EventKind {
  */
 public object FfiConverterTypeEventKind: FfiConverterRustBuffer<EventKind> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         EventKind.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -14049,7 +14049,7 @@ public object FfiConverterTypeEventKind: FfiConverterRustBuffer<EventKind> {
  * Why a directory, an anchor or a listener of the host gave no answer. Anything else that it throws counts the same.
  */
 sealed class HostException: kotlin.Exception() {
-    
+
     /**
      * It can't tell now; trying again may help.
      */
@@ -14058,16 +14058,16 @@ sealed class HostException: kotlin.Exception() {
         override val message
             get() = ""
     }
-    
 
-    
+
+
 
 
     companion object ErrorHandler : UniffiRustCallStatusErrorHandler<HostException> {
         override fun lift(error_buf: RustBuffer.ByValue): HostException = FfiConverterTypeHostError.lift(error_buf)
     }
 
-    
+
 }
 
 /**
@@ -14075,7 +14075,7 @@ sealed class HostException: kotlin.Exception() {
  */
 public object FfiConverterTypeHostError : FfiConverterRustBuffer<HostException> {
     override fun read(buf: ByteBuffer): HostException {
-        
+
 
         return when(buf.getInt()) {
             1 -> HostException.Unavailable()
@@ -14110,7 +14110,7 @@ public object FfiConverterTypeHostError : FfiConverterRustBuffer<HostException> 
  */
 
 enum class InsuranceStatus {
-    
+
     /**
      * The payer covers it.
      */
@@ -14132,7 +14132,7 @@ enum class InsuranceStatus {
      */
     ERROR;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -14153,9 +14153,9 @@ enum class InsuranceStatus {
  */
 public object FfiConverterTypeInsuranceStatus: FfiConverterRustBuffer<InsuranceStatus> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         InsuranceStatus.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -14177,7 +14177,7 @@ public object FfiConverterTypeInsuranceStatus: FfiConverterRustBuffer<InsuranceS
  * Why a key provider of the host gave no key. Anything else that it throws counts as `Unavailable`.
  */
 sealed class KeyException: kotlin.Exception() {
-    
+
     /**
      * The blob does not authenticate under this root key and context.
      */
@@ -14186,7 +14186,7 @@ sealed class KeyException: kotlin.Exception() {
         override val message
             get() = ""
     }
-    
+
     /**
      * The provider could not be asked; trying again may help.
      */
@@ -14195,16 +14195,16 @@ sealed class KeyException: kotlin.Exception() {
         override val message
             get() = ""
     }
-    
 
-    
+
+
 
 
     companion object ErrorHandler : UniffiRustCallStatusErrorHandler<KeyException> {
         override fun lift(error_buf: RustBuffer.ByValue): KeyException = FfiConverterTypeKeyError.lift(error_buf)
     }
 
-    
+
 }
 
 /**
@@ -14212,7 +14212,7 @@ sealed class KeyException: kotlin.Exception() {
  */
 public object FfiConverterTypeKeyError : FfiConverterRustBuffer<KeyException> {
     override fun read(buf: ByteBuffer): KeyException {
-        
+
 
         return when(buf.getInt()) {
             1 -> KeyException.Refused()
@@ -14255,7 +14255,7 @@ public object FfiConverterTypeKeyError : FfiConverterRustBuffer<KeyException> {
  * Where the root key is.
  */
 sealed class Keys: Disposable  {
-    
+
     /**
      * In a file that only its owner can read (mode 0600). It is read once.
      */
@@ -14264,13 +14264,13 @@ sealed class Keys: Disposable  {
          * Its path.
          */
         val `path`: kotlin.String) : Keys()
-        
+
     {
-        
+
 
         companion object
     }
-    
+
     /**
      * In an environment variable, in the form of a key file's line. It is read once.
      */
@@ -14279,13 +14279,13 @@ sealed class Keys: Disposable  {
          * Its name.
          */
         val `variable`: kotlin.String) : Keys()
-        
+
     {
-        
+
 
         companion object
     }
-    
+
     /**
      * With the host, which wraps and unwraps keys: AWS KMS, Vault, an HSM.
      */
@@ -14294,45 +14294,45 @@ sealed class Keys: Disposable  {
          * Who is asked.
          */
         val `provider`: medorder.KeyProvider) : Keys()
-        
+
     {
-        
+
 
         companion object
     }
-    
 
-    
+
+
     @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
     override fun destroy() {
         when(this) {
             is Keys.File -> {
-                
+
     Disposable.destroy(
         this.`path`
     )
-                
+
             }
             is Keys.Env -> {
-                
+
     Disposable.destroy(
         this.`variable`
     )
-                
+
             }
             is Keys.Host -> {
-                
+
     Disposable.destroy(
         this.`provider`
     )
-                
+
             }
         }.let { /* this makes the `when` an expression, which ensures it is exhaustive */ }
     }
-    
 
-    
-    
+
+
+
 
 
     companion object
@@ -14412,12 +14412,12 @@ public object FfiConverterTypeKeys : FfiConverterRustBuffer<Keys>{
  * Why a call failed: one class for each code. Its text is the code and the explanation; it never holds PHI.
  */
 sealed class MedorderException: kotlin.Exception() {
-    
+
     /**
      * The request breaks a rule; `details.errors` lists every fault.
      */
     class ValidationException(
-        
+
         /**
          * What went wrong.
          */
@@ -14426,12 +14426,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The workflow does not allow this change now; `details.why` says why, `details.allowed` what it allows.
      */
     class InvalidStatusTransition(
-        
+
         /**
          * What went wrong.
          */
@@ -14440,12 +14440,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The directory knows no relationship of this patient and provider in this territory.
      */
     class PatientProviderMismatch(
-        
+
         /**
          * What went wrong.
          */
@@ -14454,12 +14454,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The idempotency key belongs to another request or user.
      */
     class IdempotencyMismatch(
-        
+
         /**
          * What went wrong.
          */
@@ -14468,12 +14468,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The cursor is not of this database, territory or filter: start over from a list page.
      */
     class InvalidCursor(
-        
+
         /**
          * What went wrong.
          */
@@ -14482,12 +14482,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The gateway could not tell who is calling.
      */
     class Unauthenticated(
-        
+
         /**
          * What went wrong.
          */
@@ -14496,12 +14496,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The actor lacks the permission, or the session is expired or revoked.
      */
     class AccessDenied(
-        
+
         /**
          * What went wrong.
          */
@@ -14510,12 +14510,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The actor lacks the session's territory, or the order is in another one.
      */
     class TerritoryMismatch(
-        
+
         /**
          * What went wrong.
          */
@@ -14524,12 +14524,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * No such order in this territory (or it was deleted).
      */
     class OrderNotFound(
-        
+
         /**
          * What went wrong.
          */
@@ -14538,12 +14538,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The territory is not registered.
      */
     class TerritoryNotFound(
-        
+
         /**
          * What went wrong.
          */
@@ -14552,12 +14552,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The order has another version than expected; `details.current_version`.
      */
     class VersionConflict(
-        
+
         /**
          * What went wrong.
          */
@@ -14566,12 +14566,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The database or the directory did not answer in time; nothing happened.
      */
     class StorageUnavailable(
-        
+
         /**
          * What went wrong.
          */
@@ -14580,12 +14580,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The key provider did not answer in time; nothing happened.
      */
     class KeyUnavailable(
-        
+
         /**
          * What went wrong.
          */
@@ -14594,12 +14594,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The change may or may not have happened: re-read, or retry with the same idempotency key.
      */
     class OutcomeUnknown(
-        
+
         /**
          * What went wrong.
          */
@@ -14608,12 +14608,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * Stored bytes are not what this library wrote.
      */
     class IntegrityViolation(
-        
+
         /**
          * What went wrong.
          */
@@ -14622,12 +14622,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The audit chain is not what this library wrote.
      */
     class AuditBroken(
-        
+
         /**
          * What went wrong.
          */
@@ -14636,12 +14636,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The root key is not the one of this database.
      */
     class KeyMismatch(
-        
+
         /**
          * What went wrong.
          */
@@ -14650,12 +14650,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The database has a format this library does not know.
      */
     class SchemaUnsupported(
-        
+
         /**
          * What went wrong.
          */
@@ -14664,12 +14664,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * The service was closed, or is called from inside one of its own callbacks.
      */
     class Closed(
-        
+
         /**
          * What went wrong.
          */
@@ -14678,12 +14678,12 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
+
     /**
      * A fault of this library.
      */
     class Internal(
-        
+
         /**
          * What went wrong.
          */
@@ -14692,9 +14692,9 @@ sealed class MedorderException: kotlin.Exception() {
         override val message
             get() = "failure=${ `failure` }"
     }
-    
 
-    
+
+
         /**
          * The stable identity of the failure.
          */ fun `code`(): ErrorCode {
@@ -14705,9 +14705,9 @@ sealed class MedorderException: kotlin.Exception() {
 }
     )
     }
-    
 
-    
+
+
         /**
          * What a program needs to react.
          */ fun `details`(): ErrorDetails {
@@ -14718,9 +14718,9 @@ sealed class MedorderException: kotlin.Exception() {
 }
     )
     }
-    
 
-    
+
+
         /**
          * For people; it may change.
          */ fun `explanation`(): kotlin.String {
@@ -14731,9 +14731,9 @@ sealed class MedorderException: kotlin.Exception() {
 }
     )
     }
-    
 
-    
+
+
         /**
          * What the caller should do about it.
          */ fun `kind`(): ErrorKind {
@@ -14744,9 +14744,9 @@ sealed class MedorderException: kotlin.Exception() {
 }
     )
     }
-    
 
-    
+
+
         /**
          * True if the same call may succeed later and changed nothing now; an administrative act of several steps may
          * have left its entry.
@@ -14758,9 +14758,9 @@ sealed class MedorderException: kotlin.Exception() {
 }
     )
     }
-    
 
-    
+
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -14776,7 +14776,7 @@ sealed class MedorderException: kotlin.Exception() {
         override fun lift(error_buf: RustBuffer.ByValue): MedorderException = FfiConverterTypeMedorderError.lift(error_buf)
     }
 
-    
+
 }
 
 /**
@@ -14784,7 +14784,7 @@ sealed class MedorderException: kotlin.Exception() {
  */
 public object FfiConverterTypeMedorderError : FfiConverterRustBuffer<MedorderException> {
     override fun read(buf: ByteBuffer): MedorderException {
-        
+
 
         return when(buf.getInt()) {
             1 -> MedorderException.ValidationException(
@@ -15070,7 +15070,7 @@ public object FfiConverterTypeMedorderError : FfiConverterRustBuffer<MedorderExc
  */
 
 enum class Need {
-    
+
     /**
      * `verification_data` with `verified_by` and `verification_method`.
      */
@@ -15080,7 +15080,7 @@ enum class Need {
      */
     REASON_OR_NOTES;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15101,9 +15101,9 @@ enum class Need {
  */
 public object FfiConverterTypeNeed: FfiConverterRustBuffer<Need> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Need.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15124,7 +15124,7 @@ public object FfiConverterTypeNeed: FfiConverterRustBuffer<Need> {
  */
 
 enum class OrderStatus {
-    
+
     /**
      * Created; nobody has verified it yet.
      */
@@ -15150,7 +15150,7 @@ enum class OrderStatus {
      */
     CANCELLED;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15171,9 +15171,9 @@ enum class OrderStatus {
  */
 public object FfiConverterTypeOrderStatus: FfiConverterRustBuffer<OrderStatus> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         OrderStatus.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15194,7 +15194,7 @@ public object FfiConverterTypeOrderStatus: FfiConverterRustBuffer<OrderStatus> {
  */
 
 enum class PhiField {
-    
+
     /**
      * What is ordered.
      */
@@ -15216,7 +15216,7 @@ enum class PhiField {
      */
     INSURANCE_VERIFICATION;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15237,9 +15237,9 @@ enum class PhiField {
  */
 public object FfiConverterTypePhiField: FfiConverterRustBuffer<PhiField> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         PhiField.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15260,7 +15260,7 @@ public object FfiConverterTypePhiField: FfiConverterRustBuffer<PhiField> {
  */
 
 enum class Purpose {
-    
+
     /**
      * To treat the patient.
      */
@@ -15286,7 +15286,7 @@ enum class Purpose {
      */
     EMERGENCY;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15307,9 +15307,9 @@ enum class Purpose {
  */
 public object FfiConverterTypePurpose: FfiConverterRustBuffer<Purpose> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Purpose.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15330,7 +15330,7 @@ public object FfiConverterTypePurpose: FfiConverterRustBuffer<Purpose> {
  */
 
 enum class Rule {
-    
+
     /**
      * The member is missing.
      */
@@ -15380,7 +15380,7 @@ enum class Rule {
      */
     NOT_ALLOWED;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15401,9 +15401,9 @@ enum class Rule {
  */
 public object FfiConverterTypeRule: FfiConverterRustBuffer<Rule> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Rule.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15424,7 +15424,7 @@ public object FfiConverterTypeRule: FfiConverterRustBuffer<Rule> {
  */
 
 enum class Synchronous {
-    
+
     /**
      * When it is on the disk.
      */
@@ -15434,7 +15434,7 @@ enum class Synchronous {
      */
     NORMAL;
 
-    
+
 
 
     companion object
@@ -15446,9 +15446,9 @@ enum class Synchronous {
  */
 public object FfiConverterTypeSynchronous: FfiConverterRustBuffer<Synchronous> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Synchronous.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15469,7 +15469,7 @@ public object FfiConverterTypeSynchronous: FfiConverterRustBuffer<Synchronous> {
  */
 
 enum class Verdict {
-    
+
     /**
      * Somebody changed, added or removed a record.
      */
@@ -15487,7 +15487,7 @@ enum class Verdict {
      */
     INTACT;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15508,9 +15508,9 @@ enum class Verdict {
  */
 public object FfiConverterTypeVerdict: FfiConverterRustBuffer<Verdict> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Verdict.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -15531,7 +15531,7 @@ public object FfiConverterTypeVerdict: FfiConverterRustBuffer<Verdict> {
  */
 
 enum class Why {
-    
+
     /**
      * The workflow has no such step from the current status.
      */
@@ -15557,7 +15557,7 @@ enum class Why {
      */
     OWN_ORDER;
 
-    
+
 
     // The local Rust `Display`/`Debug` implementation.
     override fun toString(): String {
@@ -15578,9 +15578,9 @@ enum class Why {
  */
 public object FfiConverterTypeWhy: FfiConverterRustBuffer<Why> {
     override fun read(buf: ByteBuffer) = try {
-        
+
         Why.entries[buf.getInt() - 1]
-        
+
     } catch (e: IndexOutOfBoundsException) {
         throw RuntimeException("invalid enum value, something is very wrong!!", e)
     }
@@ -16731,14 +16731,14 @@ public object FfiConverterSequenceTypePhiField: FfiConverterRustBuffer<List<PhiF
          * Errors: `KEY_UNAVAILABLE` if it can't be written or is there already.
          */
     @Throws(MedorderException::class) fun `generateKeyFile`(`path`: kotlin.String)
-        = 
+        =
     uniffiRustCallWithError(MedorderException) { _status ->
     UniffiLib.uniffi_medorder_uniffi_fn_func_generate_key_file(
-    
-        
+
+
         FfiConverterString.lower(`path`),_status)
 }
-    
-    
+
+
 
 

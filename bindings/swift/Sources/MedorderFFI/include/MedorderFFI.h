@@ -245,49 +245,49 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_ANCHOR_SINK_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_ANCHOR_SINK_METHOD0
-typedef void (*UniffiCallbackInterfaceAnchorSinkMethod0)(uint64_t, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceAnchorSinkMethod0)(uint64_t, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_ANCHOR_SINK_METHOD1
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_ANCHOR_SINK_METHOD1
-typedef void (*UniffiCallbackInterfaceAnchorSinkMethod1)(uint64_t, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceAnchorSinkMethod1)(uint64_t, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_CARE_DIRECTORY_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_CARE_DIRECTORY_METHOD0
-typedef void (*UniffiCallbackInterfaceCareDirectoryMethod0)(uint64_t, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceCareDirectoryMethod0)(uint64_t, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_CARE_DIRECTORY_METHOD1
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_CARE_DIRECTORY_METHOD1
-typedef void (*UniffiCallbackInterfaceCareDirectoryMethod1)(uint64_t, RustBuffer, RustBuffer, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceCareDirectoryMethod1)(uint64_t, RustBuffer, RustBuffer, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_KEY_PROVIDER_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_KEY_PROVIDER_METHOD0
-typedef void (*UniffiCallbackInterfaceKeyProviderMethod0)(uint64_t, RustBuffer, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceKeyProviderMethod0)(uint64_t, RustBuffer, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_KEY_PROVIDER_METHOD1
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_KEY_PROVIDER_METHOD1
-typedef void (*UniffiCallbackInterfaceKeyProviderMethod1)(uint64_t, RustBuffer, RustBuffer, RustBuffer* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceKeyProviderMethod1)(uint64_t, RustBuffer, RustBuffer, RustBuffer* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_PROGRESS_LISTENER_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_PROGRESS_LISTENER_METHOD0
-typedef void (*UniffiCallbackInterfaceProgressListenerMethod0)(uint64_t, int64_t, int64_t, void* _Nonnull, 
+typedef void (*UniffiCallbackInterfaceProgressListenerMethod0)(uint64_t, int64_t, int64_t, void* _Nonnull,
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
@@ -799,7 +799,7 @@ void uniffi_medorder_uniffi_fn_free_auditfilter(uint64_t handle, RustCallStatus 
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_AUDITFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_AUDITFILTER_NEW
 uint64_t uniffi_medorder_uniffi_fn_constructor_auditfilter_new(RustCallStatus *_Nonnull out_status
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_METHOD_AUDITFILTER_SET_FROM
@@ -845,7 +845,7 @@ void uniffi_medorder_uniffi_fn_free_orderfilter(uint64_t handle, RustCallStatus 
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_ORDERFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_ORDERFILTER_NEW
 uint64_t uniffi_medorder_uniffi_fn_constructor_orderfilter_new(RustCallStatus *_Nonnull out_status
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_METHOD_ORDERFILTER_ADD_STATUS
@@ -891,7 +891,7 @@ void uniffi_medorder_uniffi_fn_free_relationshipfilter(uint64_t handle, RustCall
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_RELATIONSHIPFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_RELATIONSHIPFILTER_NEW
 uint64_t uniffi_medorder_uniffi_fn_constructor_relationshipfilter_new(RustCallStatus *_Nonnull out_status
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_METHOD_RELATIONSHIPFILTER_SET_PATIENT_ID
@@ -1117,7 +1117,7 @@ void uniffi_medorder_uniffi_fn_free_openoptions(uint64_t handle, RustCallStatus 
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_OPENOPTIONS_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_CONSTRUCTOR_OPENOPTIONS_NEW
 uint64_t uniffi_medorder_uniffi_fn_constructor_openoptions_new(RustCallStatus *_Nonnull out_status
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_FN_METHOD_OPENOPTIONS_SET_ACCESS_JSON
@@ -1898,1045 +1898,1045 @@ void ffi_medorder_uniffi_rust_future_complete_void(uint64_t handle, RustCallStat
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_FUNC_GENERATE_KEY_FILE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_FUNC_GENERATE_KEY_FILE
 uint16_t uniffi_medorder_uniffi_checksum_func_generate_key_file(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ADD_ROLE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ADD_ROLE
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_add_role(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ADD_TERRITORY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ADD_TERRITORY
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_add_territory(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ALLOW_ALL_TERRITORIES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ALLOW_ALL_TERRITORIES
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_allow_all_territories(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_EXPIRES_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_EXPIRES_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_expires_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_PURPOSE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_PURPOSE
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_purpose(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_REQUEST_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_REQUEST_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_request_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ROLES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_ROLES
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_roles(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_EXPIRES_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_EXPIRES_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_set_expires_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_REQUEST_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_REQUEST_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_set_request_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_SOURCE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SET_SOURCE
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_set_source(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SOURCE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_SOURCE
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_source(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_TERRITORIES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_TERRITORIES
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_territories(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_USER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ACTOR_USER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_actor_user_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_AUDIT
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_audit(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_BACKUP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_BACKUP
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_backup(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CALL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CALL
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_call(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CHANGE_ROOT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CHANGE_ROOT
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_change_root(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CHECKPOINT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_CHECKPOINT
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_checkpoint(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_REGISTER_RELATIONSHIP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_REGISTER_RELATIONSHIP
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_register_relationship(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_REGISTER_TERRITORY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_REGISTER_TERRITORY
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_register_territory(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_RESTORE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_RESTORE
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_restore(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_ROTATE_KEYS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_ROTATE_KEYS
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_rotate_keys(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_TERRITORIES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_TERRITORIES
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_territories(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_UNREGISTER_RELATIONSHIP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_UNREGISTER_RELATIONSHIP
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_unregister_relationship(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_UNREGISTER_TERRITORY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_UNREGISTER_TERRITORY
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_unregister_territory(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_VERIFY_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ADMIN_VERIFY_AUDIT
 uint16_t uniffi_medorder_uniffi_checksum_method_admin_verify_audit(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITEXPORT_NEXT_PAGE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITEXPORT_NEXT_PAGE
 uint16_t uniffi_medorder_uniffi_checksum_method_auditexport_next_page(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITEXPORT_TOTAL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITEXPORT_TOTAL
 uint16_t uniffi_medorder_uniffi_checksum_method_auditexport_total(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_EXPECTED_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_EXPECTED_VERSION
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_expected_version(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_IDEMPOTENCY_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_IDEMPOTENCY_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_idempotency_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_NOTES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_NOTES
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_notes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_REASON
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_REASON
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_reason(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_EXPECTED_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_EXPECTED_VERSION
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_expected_version(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_IDEMPOTENCY_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_IDEMPOTENCY_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_idempotency_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_NOTES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_NOTES
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_notes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_REASON
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_REASON
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_reason(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_VERIFICATION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_SET_VERIFICATION
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_set_verification(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_VERIFICATION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_STATUSCHANGE_VERIFICATION
 uint16_t uniffi_medorder_uniffi_checksum_method_statuschange_verification(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_AUTHORIZATION_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_AUTHORIZATION_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_authorization_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_COVERAGE_DETAILS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_COVERAGE_DETAILS
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_coverage_details(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_INSURANCE_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_INSURANCE_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_insurance_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_AUTHORIZATION_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_AUTHORIZATION_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_authorization_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_COVERAGE_DETAILS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_COVERAGE_DETAILS
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_coverage_details(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_INSURANCE_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_INSURANCE_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_insurance_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VALID_UNTIL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VALID_UNTIL
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_valid_until(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VERIFICATION_METHOD
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VERIFICATION_METHOD
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_verification_method(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VERIFIED_BY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_SET_VERIFIED_BY
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_set_verified_by(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VALID_UNTIL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VALID_UNTIL
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_valid_until(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VERIFICATION_METHOD
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VERIFICATION_METHOD
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_verification_method(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VERIFIED_BY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_VERIFICATIONDATA_VERIFIED_BY
 uint16_t uniffi_medorder_uniffi_checksum_method_verificationdata_verified_by(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_ADD_DIAGNOSIS_CODE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_ADD_DIAGNOSIS_CODE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_add_diagnosis_code(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_DIAGNOSIS_CODES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_DIAGNOSIS_CODES
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_diagnosis_codes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_IDEMPOTENCY_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_IDEMPOTENCY_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_idempotency_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_INSURANCE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_INSURANCE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_insurance(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_NOTES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_NOTES
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_notes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SERVICE_TYPE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SERVICE_TYPE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_service_type(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_DIAGNOSIS_CODES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_DIAGNOSIS_CODES
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_diagnosis_codes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_IDEMPOTENCY_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_IDEMPOTENCY_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_idempotency_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_INSURANCE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_INSURANCE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_insurance(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_NOTES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_NOTES
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_notes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_SERVICE_TYPE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERDRAFT_SET_SERVICE_TYPE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderdraft_set_service_type(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SUBSCRIPTION_CURSOR
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SUBSCRIPTION_CURSOR
 uint16_t uniffi_medorder_uniffi_checksum_method_subscription_cursor(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SUBSCRIPTION_NEXT_EVENT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SUBSCRIPTION_NEXT_EVENT
 uint16_t uniffi_medorder_uniffi_checksum_method_subscription_next_event(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_FROM
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_FROM
 uint16_t uniffi_medorder_uniffi_checksum_method_auditfilter_set_from(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_ORDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_ORDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_auditfilter_set_order_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_auditfilter_set_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_TO
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_TO
 uint16_t uniffi_medorder_uniffi_checksum_method_auditfilter_set_to(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_USER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_AUDITFILTER_SET_USER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_auditfilter_set_user_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_ADD_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_ADD_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_orderfilter_add_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_CREATED_FROM
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_CREATED_FROM
 uint16_t uniffi_medorder_uniffi_checksum_method_orderfilter_set_created_from(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_CREATED_TO
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_CREATED_TO
 uint16_t uniffi_medorder_uniffi_checksum_method_orderfilter_set_created_to(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderfilter_set_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERFILTER_SET_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_orderfilter_set_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIPFILTER_SET_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIPFILTER_SET_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_relationshipfilter_set_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIPFILTER_SET_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIPFILTER_SET_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_relationshipfilter_set_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ANCHORSINK_KEEP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ANCHORSINK_KEEP
 uint16_t uniffi_medorder_uniffi_checksum_method_anchorsink_keep(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ANCHORSINK_NEWEST
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ANCHORSINK_NEWEST
 uint16_t uniffi_medorder_uniffi_checksum_method_anchorsink_newest(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_CAREDIRECTORY_TERRITORY_EXISTS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_CAREDIRECTORY_TERRITORY_EXISTS
 uint16_t uniffi_medorder_uniffi_checksum_method_caredirectory_territory_exists(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_CAREDIRECTORY_RELATIONSHIP_EXISTS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_CAREDIRECTORY_RELATIONSHIP_EXISTS
 uint16_t uniffi_medorder_uniffi_checksum_method_caredirectory_relationship_exists(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_KEYPROVIDER_WRAP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_KEYPROVIDER_WRAP
 uint16_t uniffi_medorder_uniffi_checksum_method_keyprovider_wrap(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_KEYPROVIDER_UNWRAP
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_KEYPROVIDER_UNWRAP
 uint16_t uniffi_medorder_uniffi_checksum_method_keyprovider_unwrap(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_PROGRESSLISTENER_PROGRESS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_PROGRESSLISTENER_PROGRESS
 uint16_t uniffi_medorder_uniffi_checksum_method_progresslistener_progress(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_CARRIER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_CARRIER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_carrier(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_GROUP_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_GROUP_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_group_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_POLICY_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_POLICY_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_policy_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_CARRIER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_CARRIER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_set_carrier(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_GROUP_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_GROUP_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_set_group_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_POLICY_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCE_SET_POLICY_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_insurance_set_policy_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_AUTHORIZATION_NUMBER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_AUTHORIZATION_NUMBER
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_authorization_number(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_COVERAGE_DETAILS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_COVERAGE_DETAILS
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_coverage_details(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VALID_UNTIL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VALID_UNTIL
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_valid_until(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFICATION_METHOD
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFICATION_METHOD
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_verification_method(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFIED_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFIED_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_verified_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFIED_BY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_INSURANCEVERIFICATION_VERIFIED_BY
 uint16_t uniffi_medorder_uniffi_checksum_method_insuranceverification_verified_by(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_ACCESS_JSON
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_ACCESS_JSON
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_access_json(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_ANCHOR_FILE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_ANCHOR_FILE
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_anchor_file(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CANCEL_BEFORE_START
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CANCEL_BEFORE_START
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_cancel_before_start(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_COMMIT_TIMEOUT_MS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_COMMIT_TIMEOUT_MS
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_commit_timeout_ms(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CONNECTIONS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CONNECTIONS
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_connections(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CREATE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_CREATE
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_create(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_KEY_CACHE_TTL_MS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_KEY_CACHE_TTL_MS
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_LISTEN_URL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_LISTEN_URL
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_PATIENCE_MS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_PATIENCE_MS
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_SYNCHRONOUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_OPENOPTIONS_SET_SYNCHRONOUS
 uint16_t uniffi_medorder_uniffi_checksum_method_openoptions_set_synchronous(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_CREATED_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_CREATED_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_order_created_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_DIAGNOSIS_CODES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_DIAGNOSIS_CODES
 uint16_t uniffi_medorder_uniffi_checksum_method_order_diagnosis_codes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_DISCLOSED
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_DISCLOSED
 uint16_t uniffi_medorder_uniffi_checksum_method_order_disclosed(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_order_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_INSURANCE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_INSURANCE
 uint16_t uniffi_medorder_uniffi_checksum_method_order_insurance(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_INSURANCE_VERIFICATION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_INSURANCE_VERIFICATION
 uint16_t uniffi_medorder_uniffi_checksum_method_order_insurance_verification(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_NOTES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_NOTES
 uint16_t uniffi_medorder_uniffi_checksum_method_order_notes(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_order_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_order_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_SERVICE_TYPE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_SERVICE_TYPE
 uint16_t uniffi_medorder_uniffi_checksum_method_order_service_type(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_order_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_TERRITORY_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_TERRITORY_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_order_territory_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_UPDATED_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_UPDATED_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_order_updated_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_VERSION
 uint16_t uniffi_medorder_uniffi_checksum_method_order_version(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_WITHHELD
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDER_WITHHELD
 uint16_t uniffi_medorder_uniffi_checksum_method_order_withheld(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_FEED_CURSOR
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_FEED_CURSOR
 uint16_t uniffi_medorder_uniffi_checksum_method_orderpage_feed_cursor(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_NEXT_CURSOR
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_NEXT_CURSOR
 uint16_t uniffi_medorder_uniffi_checksum_method_orderpage_next_cursor(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_ORDERS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERPAGE_ORDERS
 uint16_t uniffi_medorder_uniffi_checksum_method_orderpage_orders(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_CREATED_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_CREATED_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_created_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_TERRITORY_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_TERRITORY_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_territory_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_UPDATED_AT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_UPDATED_AT
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_updated_at(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSUMMARY_VERSION
 uint16_t uniffi_medorder_uniffi_checksum_method_ordersummary_version(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIP_PATIENT_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIP_PATIENT_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_relationship_patient_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIP_PROVIDER_ID
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_RELATIONSHIP_PROVIDER_ID
 uint16_t uniffi_medorder_uniffi_checksum_method_relationship_provider_id(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_ADMIN
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_ADMIN
 uint16_t uniffi_medorder_uniffi_checksum_method_orderservice_admin(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_CHECKPOINT_PUBLIC_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_CHECKPOINT_PUBLIC_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_orderservice_checkpoint_public_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_CLOSE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_CLOSE
 uint16_t uniffi_medorder_uniffi_checksum_method_orderservice_close(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_GENERATION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_GENERATION
 uint16_t uniffi_medorder_uniffi_checksum_method_orderservice_generation(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_SESSION
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_ORDERSERVICE_SESSION
 uint16_t uniffi_medorder_uniffi_checksum_method_orderservice_session(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ALLOWED_TRANSITIONS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ALLOWED_TRANSITIONS
 uint16_t uniffi_medorder_uniffi_checksum_method_session_allowed_transitions(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_AUDIT
 uint16_t uniffi_medorder_uniffi_checksum_method_session_audit(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CALL
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CALL
 uint16_t uniffi_medorder_uniffi_checksum_method_session_call(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CREATE_ORDER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CREATE_ORDER
 uint16_t uniffi_medorder_uniffi_checksum_method_session_create_order(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CREATE_ORDERS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_CREATE_ORDERS
 uint16_t uniffi_medorder_uniffi_checksum_method_session_create_orders(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_DELETE_ORDER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_DELETE_ORDER
 uint16_t uniffi_medorder_uniffi_checksum_method_session_delete_order(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_DISCLOSURES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_DISCLOSURES
 uint16_t uniffi_medorder_uniffi_checksum_method_session_disclosures(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_EXPORT_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_EXPORT_AUDIT
 uint16_t uniffi_medorder_uniffi_checksum_method_session_export_audit(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDER
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDER
 uint16_t uniffi_medorder_uniffi_checksum_method_session_order(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDER_BY_KEY
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDER_BY_KEY
 uint16_t uniffi_medorder_uniffi_checksum_method_session_order_by_key(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDERS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_ORDERS
 uint16_t uniffi_medorder_uniffi_checksum_method_session_orders(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_RELATIONSHIPS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_RELATIONSHIPS
 uint16_t uniffi_medorder_uniffi_checksum_method_session_relationships(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_REVOKE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_REVOKE
 uint16_t uniffi_medorder_uniffi_checksum_method_session_revoke(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_SUBSCRIBE
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_SUBSCRIBE
 uint16_t uniffi_medorder_uniffi_checksum_method_session_subscribe(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_UPDATE_STATUS
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_UPDATE_STATUS
 uint16_t uniffi_medorder_uniffi_checksum_method_session_update_status(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_UPDATE_STATUSES
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_UPDATE_STATUSES
 uint16_t uniffi_medorder_uniffi_checksum_method_session_update_statuses(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_VERIFY_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_METHOD_SESSION_VERIFY_AUDIT
 uint16_t uniffi_medorder_uniffi_checksum_method_session_verify_audit(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ACTOR_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ACTOR_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_actor_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_STATUSCHANGE_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_STATUSCHANGE_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_statuschange_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_VERIFICATIONDATA_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_VERIFICATIONDATA_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_verificationdata_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERDRAFT_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERDRAFT_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_orderdraft_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_AUDITFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_AUDITFILTER_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_auditfilter_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERFILTER_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_orderfilter_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_RELATIONSHIPFILTER_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_RELATIONSHIPFILTER_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_relationshipfilter_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_INSURANCE_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_INSURANCE_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_insurance_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_OPENOPTIONS_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_OPENOPTIONS_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_openoptions_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_RELATIONSHIP_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_RELATIONSHIP_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_relationship_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERSERVICE_NEW
 #define UNIFFI_FFIDEF_UNIFFI_MEDORDER_UNIFFI_CHECKSUM_CONSTRUCTOR_ORDERSERVICE_NEW
 uint16_t uniffi_medorder_uniffi_checksum_constructor_orderservice_new(void
-    
+
 );
 #endif
 #ifndef UNIFFI_FFIDEF_FFI_MEDORDER_UNIFFI_UNIFFI_CONTRACT_VERSION
 #define UNIFFI_FFIDEF_FFI_MEDORDER_UNIFFI_UNIFFI_CONTRACT_VERSION
 uint32_t ffi_medorder_uniffi_uniffi_contract_version(void
-    
+
 );
 #endif
 

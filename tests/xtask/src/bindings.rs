@@ -1,0 +1,121 @@
+//! The sources that UniFFI writes: made from the built library, committed, and held against it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::project::{Project, run};
+
+/// The library they are made of.
+pub(crate) const LIBRARY: &str = "libmedorder_uniffi.so";
+
+/// A language, and where each of its files lies: what the generator calls it, and its place below the root.
+const LANGUAGES: &[(&str, &[(&str, &str)])] = &[
+    ("kotlin", &[("medorder/medorder.kt", "bindings/kotlin/src/generated/medorder/medorder.kt")]),
+    (
+        "swift",
+        &[
+            ("Medorder.swift", "bindings/swift/Sources/Medorder/Medorder.swift"),
+            ("MedorderFFI.h", "bindings/swift/Sources/MedorderFFI/include/MedorderFFI.h"),
+            ("MedorderFFI.modulemap", "bindings/swift/Sources/MedorderFFI/include/module.modulemap"),
+        ],
+    ),
+];
+
+/// Builds the library and writes the sources.
+pub(crate) fn write(project: &Project) -> Result<(), String> {
+    run(&mut project.cargo(&["build", "--package", "medorder-uniffi"]))?;
+    for (place, text) in generated(project)? {
+        let path = project.root.join(&place);
+        if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            continue;
+        }
+        let parent = path.parent().ok_or("a file without a folder")?;
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+        println!("wrote {place}");
+    }
+    Ok(())
+}
+
+/// Fails unless the committed sources are those of the built library.
+pub(crate) fn check(project: &Project) -> Result<(), String> {
+    let differs = |(place, text): &(String, String)| {
+        fs::read_to_string(project.root.join(place)).map_or(true, |there| there != *text)
+    };
+    let stale: Vec<String> =
+        generated(project)?.into_iter().filter(differs).map(|(place, _)| place).collect();
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not what the library says: {}; `cargo xtask bindings` writes it", stale.join(", ")))
+    }
+}
+
+/// The sources by their place below the root.
+fn generated(project: &Project) -> Result<BTreeMap<String, String>, String> {
+    let built = project.target().join("debug");
+    let folder = project.target().join("bindings");
+    let _ = fs::remove_dir_all(&folder);
+    let mut sources = BTreeMap::new();
+    for (language, files) in LANGUAGES {
+        let into = folder.join(language);
+        run(Command::new(built.join("uniffi-bindgen"))
+            .args(["generate", "--language", language, "--no-format", "--library"])
+            .arg(built.join(LIBRARY))
+            .arg("--out-dir")
+            .arg(&into)
+            .current_dir(&project.root)
+            .stdin(Stdio::null()))?;
+        for (file, place) in *files {
+            sources.insert((*place).to_owned(), read(&into.join(file))?);
+        }
+        // What is left behind would be missing where the sources are used.
+        if let Some(place) = unsigned(&sources) {
+            return Err(format!("{place} has unsigned integers, which the JVM has not: use signed ones"));
+        }
+        let made = files_of(&into)?;
+        if made.len() != files.len() {
+            return Err(format!("the sources for {language} are {made:?}: bindings.rs knows others"));
+        }
+    }
+    Ok(sources)
+}
+
+/// The first of the sources whose surface has unsigned integers: only then is there a converter for them.
+fn unsigned(sources: &BTreeMap<String, String>) -> Option<&String> {
+    sources.iter().find(|(_, text)| text.contains("FfiConverterUInt")).map(|(place, _)| place)
+}
+
+/// The text without blanks at the ends of lines, which the generator leaves.
+fn read(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{} is not readable: {e}", path.display()))?;
+    Ok(text.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
+}
+
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries =
+            fs::read_dir(&folder).map_err(|e| format!("{} is not readable: {e}", folder.display()))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsigned_integers_are_found() {
+        let file = |text: &str| BTreeMap::from([("a".to_owned(), text.to_owned())]);
+        assert_eq!(unsigned(&file("FfiConverterInt64.lift(value) let handle: UInt64")), None);
+        assert!(unsigned(&file("FfiConverterUInt64.lift(value)")).is_some());
+    }
+}

@@ -1,0 +1,76 @@
+//! The JVM: a jar of Kotlin with the native library, for Kotlin, Java and the other languages there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Face, Profile, folder, leave_program};
+use crate::bindings;
+use crate::project::{Project, run};
+use crate::run::{Done, counted};
+use crate::tally::Tally;
+
+pub(crate) const FACE: Face = Face { name: "Kotlin and Java", build, test };
+
+/// The jar, as pom.xml names it.
+const JAR: &str = "medorder-0.1.0.jar";
+
+/// Builds the library, holds the committed sources against it, and packs the jar with what its suites need beside it.
+fn build(project: &Project, profile: Profile) -> Result<(), String> {
+    let mut library = project.cargo(&["build", "--package", "medorder-uniffi", "--profile", profile.name()]);
+    if profile == Profile::Release {
+        library.arg("--no-default-features");
+    }
+    run(&mut library)?;
+    if profile == Profile::Dev {
+        bindings::check(project)?;
+    }
+    let own = folder(project, "kotlin")?;
+    let (native, platform) = (own.join("native"), format!("linux-{}", architecture()));
+    make(&native.join(&platform))?;
+    // What is given away holds no names of local places, and a jar of a debug build stays small.
+    run(Command::new("strip")
+        .arg("--strip-debug")
+        .arg("-o")
+        .arg(native.join(&platform).join(bindings::LIBRARY))
+        .arg(project.target().join(profile.folder()).join(bindings::LIBRARY))
+        .stdin(Stdio::null()))?;
+    run(maven(project, &own).args(["--quiet", "-DskipTests", "package"]))?;
+    let jar = own.join("maven").join(JAR);
+    fs::copy(&jar, own.join(JAR)).map_err(|e| format!("{} cannot be copied: {e}", jar.display()))?;
+
+    let built = own.join("maven");
+    let path = ["test-classes", "classes", "libraries/*"].map(|part| built.join(part).display().to_string());
+    let java = format!("java -cp '{}'", path.join(":"));
+    // The compiler that starts fast is the one for programs that end soon.
+    leave_program(project, "kotlin", "run", &format!("{java} -XX:TieredStopAtLevel=1 conformance.RunKt"))?;
+    leave_program(project, "kotlin", "bench", &format!("{java} bench.BenchKt"))
+}
+
+/// The suite of the jar, which also compiles and runs the examples and what the README shows.
+fn test(project: &Project, tally: &mut Tally) -> Result<Done, String> {
+    let own = folder(project, "kotlin")?;
+    counted(maven(project, &own).arg("surefire:test"), tally)
+}
+
+/// Maven without questions, colours and a daemon that outlives it.
+fn maven(project: &Project, own: &Path) -> Command {
+    let mut command = Command::new("mvn");
+    command.args(["--batch-mode", "--no-transfer-progress", "-Dstyle.color=never"]);
+    command.arg(format!("-Dnative.folder={}", own.join("native").display()));
+    command.arg(format!("-Dbuild.folder={}", own.join("maven").display()));
+    command.current_dir(project.root.join("bindings/kotlin")).stdin(Stdio::null());
+    command
+}
+
+/// As JNA calls it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x86-64",
+        other => other,
+    }
+}
+
+fn make(folder: &PathBuf) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|e| format!("{} cannot be made: {e}", folder.display()))
+}
