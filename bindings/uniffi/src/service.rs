@@ -32,9 +32,9 @@ impl OrderService {
         directory: Option<Arc<dyn CareDirectory>>,
         anchor: Option<Arc<dyn AnchorSink>>,
     ) -> Result<Arc<Self>> {
-        let options = options.map_or_else(|| Ok(medorder::wire::OpenOptions::default()), |own| own.get());
+        let options = options.map_or_else(|| Ok(medorder::wire::OpenOptions::default()), |own| own.get())?;
         let service = guarded(|| {
-            let mut builder = medorder::OrderService::builder(url, keys.provider()?).options(options?)?;
+            let mut builder = medorder::OrderService::builder(url, keys.provider()?).options(options)?;
             if let Some(directory) = directory {
                 builder = builder.directory(HostDirectory(directory));
             }

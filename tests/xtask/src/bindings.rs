@@ -18,9 +18,9 @@ const LANGUAGES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("Medorder.swift", "bindings/swift/Sources/Medorder/Medorder.swift"),
             ("MedorderFFI.h", "bindings/swift/Sources/MedorderFFI/include/MedorderFFI.h"),
-            ("MedorderFFI.modulemap", "bindings/swift/Sources/MedorderFFI/include/module.modulemap"),
         ],
     ),
+    ("ruby", &[("medorder.rb", "bindings/ruby/lib/medorder.rb")]),
 ];
 
 /// Builds the library and writes the sources.

@@ -47,7 +47,7 @@ cargo xtask faces     builds the faces of other languages into target/faces, aft
                       also runs the suites that are the faces' own. With `--release` optimised, for the
                       benches and to be given away: the wheel in target/faces/python/wheels, the tarball
                       in target/faces/node, the jar in target/faces/kotlin.
-cargo xtask bindings  writes the sources for Kotlin and Swift that are made from the library of bindings/uniffi.
+cargo xtask bindings  writes the sources for Kotlin, Swift and Ruby that are made from the library of bindings/uniffi.
 cargo xtask install   --prefix DIR puts the C face there: the libraries, shared and static, the headers of C and
                       C++, and what pkg-config and CMake read. A release build, or with --debug the one of
                       `cargo build`; the variable DESTDIR stands before DIR, for packages.

@@ -60,6 +60,8 @@ const NEEDS: &[Need] = &[
         there: || on_path("javac"),
     },
     Need { what: "Maven, for the face of the JVM", package: "maven", there: || on_path("mvn") },
+    Need { what: "Ruby, for the smoke test of that language", package: "ruby", there: || on_path("ruby") },
+    Need { what: "Ruby's ffi, for the same", package: "ruby-ffi", there: has_ruby_ffi },
     Need { what: "Chromium, for the suites of the page", package: "chromium", there: || on_path("chromium") },
 ];
 
@@ -161,6 +163,13 @@ fn has_node() -> bool {
     let mut node = Command::new("node");
     node.args(["-e", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     node.status().is_ok_and(|status| status.success())
+}
+
+/// True if Ruby can call libraries.
+fn has_ruby_ffi() -> bool {
+    let mut ruby = Command::new("ruby");
+    ruby.args(["-e", "require 'ffi'"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    ruby.status().is_ok_and(|status| status.success())
 }
 
 /// True if a Python that is new enough can make an environment with pip in it.

@@ -4,6 +4,7 @@ mod c;
 mod kotlin;
 mod node;
 mod python;
+mod ruby;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +51,7 @@ pub(crate) struct Face {
 }
 
 /// Every face, in the order they are built.
-pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE, kotlin::FACE];
+pub(crate) const ALL: &[Face] = &[c::FACE, node::FACE, python::FACE, kotlin::FACE, ruby::FACE];
 
 /// Builds every face.
 pub(crate) fn build(project: &Project, profile: Profile) -> Result<(), String> {
