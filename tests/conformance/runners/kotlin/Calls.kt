@@ -109,9 +109,9 @@ private fun converse(session: Session, act: String, given: JsonObject): Any? =
     }
 
 /**
- * A batch with types. One that holds what types cannot say (an item that is no request, a member that is unknown or of
- * another type, a word that nobody knows) goes through the door for JSON as a whole: a host that holds JSON from elsewhere
- * sends it there, and the faults must be the same.
+ * A batch with types. One that holds what types cannot say (an item that is no request, a member that is missing or
+ * unknown or of another type, a word or a mode that nobody knows) goes through the door for JSON as a whole, where a
+ * host that holds JSON sends it: the faults of its items are the engine's to find.
  */
 private fun batch(session: Session, act: String, given: JsonObject, typed: () -> List<BatchItem>): JsonElement {
     val items =
@@ -135,28 +135,31 @@ private fun entries(export: AuditExport): JsonArray {
 }
 
 private fun Play.administer(admin: Admin, act: String, given: JsonObject): Any? {
-    val members = Members(given, "territory_id", "patient_id", "provider_id", "filter", "after", "limit", "path", "keys")
-    val territory = { members.needed("territory_id") }
-    val patient = { members.needed("patient_id") }
-    val provider = { members.needed("provider_id") }
+    val territory = { Members(given, "territory_id").needed("territory_id") }
     return when (act) {
         "register_territory" -> admin.registerTerritory(territory())
         "unregister_territory" -> admin.unregisterTerritory(territory())
-        "register_relationship" -> admin.registerRelationship(territory(), patient(), provider())
-        "unregister_relationship" -> admin.unregisterRelationship(territory(), patient(), provider())
+        "register_relationship" -> relate(given, admin::registerRelationship)
+        "unregister_relationship" -> relate(given, admin::unregisterRelationship)
         "territories" -> list(admin.territories(), ::JsonPrimitive)
         "rotate_keys" -> rotationJson(admin.rotateKeys(territory()))
-        "change_root" -> admin.changeRoot(rootKeys(members.needed("keys")))
+        "change_root" -> admin.changeRoot(rootKeys(Members(given, "keys").needed("keys")))
         "checkpoint" -> list(admin.checkpoint(), ::JsonPrimitive)
         "audit" -> {
+            val members = Members(given, "filter", "after", "limit")
             val filter = members["filter"]?.let(::auditFilter)
             auditPageJson(admin.audit(filter, members.number("after"), members.small("limit")))
         }
         "verify_audit" -> verifyReportJson(admin.verifyAudit())
-        "backup" -> admin.backup(members.needed("path"))
+        "backup" -> admin.backup(Members(given, "path").needed("path"))
         "restore" -> list(admin.restore(), ::JsonPrimitive)
         else -> throw Failed("no such step: admin.$act")
     }
+}
+
+private fun relate(given: JsonObject, act: (String, String, String) -> Unit) {
+    val members = Members(given, "territory_id", "patient_id", "provider_id")
+    act(members.needed("territory_id"), members.needed("patient_id"), members.needed("provider_id"))
 }
 
 private fun Play.serve(act: String, given: JsonObject): Any? =

@@ -2,17 +2,7 @@
 
 package conformance
 
-import java.time.DateTimeException
-import java.time.Instant
-import java.time.OffsetDateTime
-import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
-import kotlinx.serialization.json.JsonNull
-import kotlinx.serialization.json.JsonObject
-import kotlinx.serialization.json.JsonPrimitive
-import kotlinx.serialization.json.booleanOrNull
-import kotlinx.serialization.json.intOrNull
-import kotlinx.serialization.json.longOrNull
 import medorder.AuditFilter
 import medorder.Insurance
 import medorder.InsuranceStatus
@@ -20,66 +10,10 @@ import medorder.OrderChange
 import medorder.OrderDraft
 import medorder.OrderFilter
 import medorder.OrderStatus
-import medorder.PhiField
 import medorder.Relationship
 import medorder.RelationshipFilter
 import medorder.StatusChange
 import medorder.VerificationData
-
-/** What accessors with types cannot say: a member that is unknown, missing or of another type. */
-class Unsayable(what: String) : Exception(what)
-
-/** The members of an object, each of which must be known and of its type. Null is as good as absent. */
-class Members(json: JsonElement?, vararg known: String) {
-    private val members = json as? JsonObject ?: throw Unsayable("no object: $json")
-
-    init {
-        val strange = members.keys - known.toSet()
-        if (strange.isNotEmpty()) throw Unsayable("unknown members $strange")
-    }
-
-    operator fun get(name: String): JsonElement? = members[name].takeUnless { it is JsonNull }
-
-    fun text(name: String): String? = get(name)?.let { text(name, it) }
-
-    fun texts(name: String): List<String>? = list(name)?.map { text(name, it) }
-
-    fun list(name: String): List<JsonElement>? =
-        get(name)?.let { it as? JsonArray ?: throw Unsayable("`$name` is no list") }
-
-    fun number(name: String): Long? = primitive(name) { it.longOrNull }
-
-    fun small(name: String): Int? = primitive(name) { it.intOrNull }
-
-    fun flag(name: String): Boolean? = primitive(name) { it.booleanOrNull }
-
-    /** Any offset of RFC 3339. */
-    fun time(name: String): Instant? =
-        text(name)?.let {
-            try {
-                OffsetDateTime.parse(it).toInstant()
-            } catch (_: DateTimeException) {
-                throw Unsayable("`$name` is no time")
-            }
-        }
-
-    fun fields(name: String): List<PhiField>? = texts(name)?.map { word(it, PhiField.entries) }
-
-    fun needed(name: String): String = text(name) ?: throw Unsayable("`$name` is missing")
-
-    private fun text(name: String, value: JsonElement): String =
-        (value as? JsonPrimitive)?.takeIf { it.isString }?.content ?: throw Unsayable("`$name` is no text")
-
-    private fun <T> primitive(name: String, read: (JsonPrimitive) -> T?): T? =
-        get(name)?.let { value ->
-            (value as? JsonPrimitive)?.takeUnless { it.isString }?.let(read)
-                ?: throw Unsayable("`$name` is of another type")
-        }
-}
-
-/** The word of an enumeration, whose text is what the wire has. */
-fun <E : Enum<E>> word(text: String, words: List<E>): E =
-    words.find { it.toString() == text } ?: throw Unsayable("no such word: $text")
 
 fun draft(json: JsonElement): OrderDraft {
     val members =
@@ -93,7 +27,8 @@ fun draft(json: JsonElement): OrderDraft {
             "insurance",
             "idempotency_key",
         )
-    val draft = OrderDraft(members.needed("patient_id"), members.needed("provider_id"), members.needed("service_type"))
+    val (patientId, providerId) = members.needed("patient_id") to members.needed("provider_id")
+    val draft = OrderDraft(patientId, providerId, members.needed("service_type"))
     draft.setDiagnosisCodes(members.texts("diagnosis_codes") ?: throw Unsayable("`diagnosis_codes` are missing"))
     draft.setNotes(members.text("notes"))
     draft.setInsurance(members["insurance"]?.let(::insurance))

@@ -2,20 +2,19 @@
 
 package conformance
 
-import java.io.File
 import java.io.FileDescriptor
 import java.io.FileOutputStream
 import java.io.PrintStream
 import kotlin.system.exitProcess
-import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
-import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import medorder.Admin
+import medorder.Keys
 import medorder.MedorderException
 import medorder.OrderService
 import medorder.Session
@@ -80,21 +79,18 @@ class Play(val job: Job, private val scenario: JsonObject) {
 
     fun close() = service.close()
 
-    fun rootKeys(name: String): medorder.Keys =
-        if (name == "host") medorder.Keys.Host(keys) else medorder.Keys.File(job.keys.text(name))
+    fun rootKeys(name: String): Keys = if (name == "host") Keys.Host(keys) else Keys.File(job.keys.text(name))
 
     /** One session for each actor and territory until the service is opened anew. */
     fun session(step: JsonObject): Session {
         val territory = (step["in"] ?: JsonPrimitive("north")).jsonPrimitive.content
-        return sessions.getOrPut(step.text("as") to territory) { service.session(actor(known(step)), territory) }
+        return sessions.getOrPut(step.text("as") to territory) { service.session(actorOf(step.text("as")), territory) }
     }
 
     /** One administrator for each actor: a closed service makes no more of them. */
-    fun admin(name: String): Admin = admins.getOrPut(name) { service.admin(actor(known(name))) }
+    fun admin(name: String): Admin = admins.getOrPut(name) { service.admin(actorOf(name)) }
 
-    private fun known(step: JsonObject) = known(step.text("as"))
-
-    private fun known(name: String) = actors[name] ?: throw Failed("there is no actor $name")
+    private fun actorOf(name: String) = actor(actors[name] ?: throw Failed("there is no actor $name"))
 
     private fun makeWorld() {
         val admin = admin("root")
@@ -125,7 +121,7 @@ class Play(val job: Job, private val scenario: JsonObject) {
     private fun filled(value: JsonElement): JsonElement =
         when {
             value is JsonObject -> JsonObject(value.mapValues { (_, member) -> filled(member) })
-            value is kotlinx.serialization.json.JsonArray -> kotlinx.serialization.json.JsonArray(value.map(::filled))
+            value is JsonArray -> JsonArray(value.map(::filled))
             value is JsonPrimitive && value.isString && value.content.startsWith("$") -> find(value.content)
             else -> value
         }
@@ -134,19 +130,11 @@ class Play(val job: Job, private val scenario: JsonObject) {
         name.drop(1).split(".").fold<String, JsonElement?>(JsonObject(saved)) { found, member ->
             when (found) {
                 is JsonObject -> found[member]
-                is kotlinx.serialization.json.JsonArray -> member.toIntOrNull()?.let(found::getOrNull)
+                is JsonArray -> member.toIntOrNull()?.let(found::getOrNull)
                 else -> null
             }
         } ?: throw Failed("nothing was saved as $name")
 }
-
-/** Why a scenario does not hold. */
-class Failed(why: String) : Exception(why)
-
-fun read(path: String): JsonObject = Json.parseToJsonElement(File(path).readText()).jsonObject
-
-/** A text that must be there. */
-fun JsonObject.text(name: String): String = this[name]?.jsonPrimitive?.content ?: throw Failed("there is no `$name`")
 
 private fun known(value: JsonObject, vararg names: String) {
     val strange = value.keys - names.toSet()
@@ -168,8 +156,8 @@ fun main(arguments: Array<String>) {
     for (job in read(arguments.single()).getValue("jobs").jsonArray.map { Job(it.jsonObject) }) {
         val scenario = read(job.scenario)
         val name = scenario.text("name")
-        val reason = scenario["skip"]?.jsonObject?.get(job.engine) ?: JsonNull
-        if (reason !is JsonNull) {
+        val reason = scenario["skip"]?.jsonObject?.get(job.engine)
+        if (reason != null) {
             skipped += 1
             out.println("skipped $name: ${reason.jsonPrimitive.content}")
             continue

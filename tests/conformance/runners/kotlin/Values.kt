@@ -246,12 +246,6 @@ fun errorTableJson(): JsonElement =
         )
     }
 
-/** An object of the members that are there. */
-fun json(vararg members: Pair<String, JsonElement?>): JsonObject =
-    JsonObject(members.mapNotNull { (name, value) -> value?.let { name to it } }.toMap())
-
-fun <T> list(items: List<T>, item: (T) -> JsonElement): JsonArray = JsonArray(items.map(item))
-
 /** A text, or the word of an enumeration, which is its text. */
 private fun text(value: Any?): JsonElement? = value?.let { JsonPrimitive(it.toString()) }
 
