@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The faces beside Rust.
-const FACES: &[&str] = &["c", "python", "python-async", "node"];
+const FACES: &[&str] = &["c", "python", "python-async", "node", "kotlin"];
 /// The same face under the eyes of a tool that notices faults of memory. Valgrind is forty times slower, and sees the same
 /// on either engine.
 const WATCHED: [(&str, &[&str]); 2] = [("c-asan", &ENGINES), ("c-valgrind", &["sqlite"])];
