@@ -6297,6 +6297,10 @@ module UniFFILib
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
 
+  attach_function :uniffi_medorder_uniffi_fn_method_synchronous_uniffi_trait_display,
+    [RustBuffer.by_value, RustCallStatus.by_ref],
+    RustBuffer.by_value
+
   attach_function :uniffi_medorder_uniffi_fn_method_batchmode_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value

@@ -29,11 +29,21 @@ struct Settings {
 
 /// When a commit on SQLite is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Display)]
 pub enum Synchronous {
     /// When it is on the disk.
     Full,
     /// When the operating system has it: it outlives the program, and not a loss of power.
     Normal,
+}
+
+impl std::fmt::Display for Synchronous {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+        })
+    }
 }
 
 #[uniffi::export]
@@ -99,10 +109,7 @@ impl OpenOptions {
 impl OpenOptions {
     pub(crate) fn get(&self) -> Result<wire::OpenOptions, Error> {
         let own = self.0.lock();
-        let synchronous = own.synchronous.map(|word| match word {
-            Synchronous::Full => json!("full"),
-            Synchronous::Normal => json!("normal"),
-        });
+        let synchronous = own.synchronous.map(|word| json!(word.to_string()));
         let options = arguments([
             ("create", own.create.map(|create| json!(create))),
             ("synchronous", synchronous),

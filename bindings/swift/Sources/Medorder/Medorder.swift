@@ -10400,7 +10400,7 @@ public func FfiConverterTypeRule_lower(_ value: Rule) -> RustBuffer {
  * When a commit on SQLite is durable.
  */
 
-public enum Synchronous: Equatable, Hashable {
+public enum Synchronous: Equatable, Hashable, CustomStringConvertible {
 
     /**
      * When it is on the disk.
@@ -10415,6 +10415,17 @@ public enum Synchronous: Equatable, Hashable {
 
 
 
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_medorder_uniffi_fn_method_synchronous_uniffi_trait_display(
+            FfiConverterTypeSynchronous_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)

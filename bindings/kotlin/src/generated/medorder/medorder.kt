@@ -1637,6 +1637,8 @@ internal object UniffiLib {
     ): Byte
     external fun uniffi_medorder_uniffi_fn_method_medordererror_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
+    external fun uniffi_medorder_uniffi_fn_method_synchronous_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
     external fun uniffi_medorder_uniffi_fn_method_batchmode_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_medorder_uniffi_fn_method_errorcode_http_status(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
@@ -15436,6 +15438,15 @@ enum class Synchronous {
 
 
 
+    // The local Rust `Display`/`Debug` implementation.
+    override fun toString(): String {
+        return FfiConverterString.lift(
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_medorder_uniffi_fn_method_synchronous_uniffi_trait_display(FfiConverterTypeSynchronous.lower(this),
+        _status)
+}
+    )
+    }
 
     companion object
 }
