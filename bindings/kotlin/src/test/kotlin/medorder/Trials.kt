@@ -1,0 +1,160 @@
+package medorder
+
+/** What a callback may do instead of answering. Each text holds what nobody may see. */
+enum class Mishap(val throws: () -> Nothing) {
+    REFUSED({ throw KeyException.Refused().apply { initCause(RuntimeException(SECRET)) } }),
+    UNAVAILABLE({ throw KeyException.Unavailable().apply { addSuppressed(RuntimeException(SECRET)) } }),
+    HOST({ throw HostException.Unavailable().apply { initCause(RuntimeException(SECRET)) } }),
+    RUNTIME({ throw IllegalStateException(SECRET, RuntimeException(SECRET)) }),
+    CHECKED({ throw java.io.IOException(SECRET) }),
+    OWN_ERROR({ throw MedorderException.ValidationException(Failure(ErrorCode.VALIDATION_ERROR, SECRET, nothing)) }),
+    NO_MEMORY({ throw OutOfMemoryError(SECRET) }),
+    DEEP({ throw StackOverflowError(SECRET) }),
+    REALLY_DEEP({ fall(0) }),
+    ASSERTION({ throw AssertionError(SECRET) }),
+    LINKAGE({ throw NoClassDefFoundError(SECRET) }),
+    THROWABLE({ throw Throwable(SECRET) }),
+    INTERRUPTED({
+        Thread.currentThread().interrupt()
+        throw InterruptedException(SECRET)
+    }),
+    UNREADABLE({
+        throw object : RuntimeException() {
+            override val message: String get() = throw IllegalStateException(SECRET)
+        }
+    }),
+}
+
+private val nothing = ErrorDetails(emptyList(), null, null, null, null, null, null, null)
+
+private fun fall(depth: Int): Nothing = if (depth >= 0) fall(depth + 1) else throw AssertionError()
+
+/** Every method of a host, and the call which asks it. Answers what the caller sees, and checks that nothing is lost. */
+enum class Asked(val meets: (Opening, () -> Nothing) -> String) {
+    WRAP({ opening, mishap ->
+        val vault = Vault()
+        World(Keys.Host(vault)).use { world ->
+            vault.wraps = mishap
+            val seen = outcome { world.admin.registerTerritory("south") }
+            vault.wraps = { null }
+            // Nothing was stored in place of a key: the same act passes now, and its territory is of use.
+            world.admin.registerTerritory("south")
+            world.admin.registerRelationship("south", "p-1", "npi-1")
+            world.service.session(everyone(), "south").createOrder(draft())
+            check(world.admin.verifyAudit().verdict == Verdict.INTACT)
+            seen
+        }
+    }),
+    FIRST_WRAP({ opening, mishap ->
+        Folder().use { folder ->
+            val vault = Vault().apply { wraps = mishap }
+            val seen = outcome { opening(folder.url, Keys.Host(vault), null, null, null).close() }
+            vault.wraps = { null }
+            opening(folder.url, Keys.Host(vault), null, null, null).close()
+            opening(folder.url, Keys.Host(vault), null, null, null).close()
+            seen
+        }
+    }),
+    UNWRAP({ opening, mishap ->
+        val vault = Vault()
+        World(Keys.Host(vault)).use { world ->
+            val order = world.session.createOrder(draft()).id()
+            world.service.close()
+            vault.unwraps = mishap
+            val seen = outcome { opening(world.folder.url, world.keys, null, null, null).close() }
+            vault.unwraps = { null }
+            world.reopened().use { check(it.session(everyone(), "north").order(order).serviceType() == "MRI brain") }
+            seen
+        }
+    }),
+    TERRITORY({ opening, mishap -> asDirectory(opening, { territory = mishap }, { territory = { true } }) }),
+    RELATIONSHIP({ opening, mishap -> asDirectory(opening, { relationship = mishap }, { relationship = { true } }) }),
+    KEEP({ opening, mishap -> asAnchor(opening, { keeps = mishap }, { keeps = { true } }) { it.checkpoint() } }),
+    NEWEST({ opening, mishap -> asAnchor(opening, { reads = mishap }, { reads = {} }) { it.verifyAudit() } }),
+    PROGRESS({ opening, mishap ->
+        World().use { world ->
+            world.session.createOrder(draft())
+            var told = 0
+            val seen = outcome {
+                val report = world.admin.rotateKeys("north", object : ProgressListener {
+                    override fun progress(done: Long, total: Long) {
+                        told++
+                        mishap()
+                    }
+                })
+                check(report == RotationReport(2, 1, false))
+            }
+            check(told > 0)
+            seen
+        }
+    }),
+}
+
+/** How a service is opened: as a program does it, or past what is written by hand. */
+typealias Opening = (String, Keys, OpenOptions?, CareDirectory?, AnchorSink?) -> NativeOrderService
+
+val asPrograms: Opening = { url, keys, options, directory, anchor -> OrderService.open(url, keys, options, directory, anchor) }
+
+val pastTheGuard: Opening = { url, keys, options, directory, anchor -> Bare(url, keys, options, directory, anchor) }
+
+private class Bare(url: String, keys: Keys, options: OpenOptions?, directory: CareDirectory?, anchor: AnchorSink?) :
+    NativeOrderService(url, keys, options, directory, anchor) {
+    override fun destroy() = try {
+        shutDown()
+    } finally {
+        super.destroy()
+    }
+}
+
+private fun asDirectory(opening: Opening, breaks: Ward.() -> Unit, mends: Ward.() -> Unit): String =
+    World().use { world ->
+        world.service.close()
+        val ward = Ward()
+        // Nothing is remembered, so that each order asks.
+        val options = OpenOptions().apply { setKeyCacheTtlMs(0) }
+        opening(world.folder.url, world.keys, options, ward, null).use { service ->
+            val session = service.session(everyone(), "north")
+            ward.breaks()
+            val seen = outcome { session.createOrder(draft("p-unknown")) }
+            ward.mends()
+            check(session.orders().orders().isEmpty())
+            session.createOrder(draft("p-unknown"))
+            seen
+        }
+    }
+
+private fun asAnchor(opening: Opening, breaks: Notes.() -> Unit, mends: Notes.() -> Unit, act: (Admin) -> Unit): String =
+    World().use { world ->
+        world.service.close()
+        val notes = Notes()
+        opening(world.folder.url, world.keys, null, null, notes).use { service ->
+            val admin = service.admin(everyone())
+            notes.breaks()
+            val seen = outcome { act(admin) }
+            notes.mends()
+            admin.checkpoint()
+            check(admin.verifyAudit().let { it.anchored && it.verdict == Verdict.INTACT })
+            seen
+        }
+    }
+
+/** The code of a failure, which shows nothing; or that there was none. */
+private fun outcome(call: () -> Unit): String =
+    try {
+        call()
+        "passed"
+    } catch (error: MedorderException) {
+        clean(error.stackTraceToString() + error.message + error.explanation() + error.details())
+        check(error.cause == null && error.suppressed.isEmpty())
+        error.code().name
+    }
+
+/** A program in which every method of a host meets every mishap. */
+object Trials {
+    @JvmStatic
+    fun main(arguments: Array<String>) {
+        for (asked in Asked.entries) {
+            for (mishap in Mishap.entries) println("$asked $mishap ${asked.meets(asPrograms, mishap.throws)}")
+        }
+    }
+}
