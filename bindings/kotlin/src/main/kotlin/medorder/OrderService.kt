@@ -14,7 +14,7 @@ class OrderService private constructor(
     options: OpenOptions?,
     directory: CareDirectory?,
     anchor: AnchorSink?,
-) : NativeOrderService(url, keys.guarded(), options, directory?.guarded(), anchor?.guarded()) {
+) : NativeOrderService(url, keys, options, directory, anchor) {
     private val closed = AtomicBoolean()
 
     /**
@@ -47,10 +47,11 @@ class OrderService private constructor(
      */
     inline fun <R> use(block: (OrderService) -> R): R = (this as AutoCloseable).use { block(this) }
 
-    @Throws(MedorderException::class)
-    override fun admin(actor: Actor): Admin = super.admin(actor).let { bare -> bare.use { GuardedAdmin(it) } }
-
     companion object {
+        init {
+            HostCalls.register()
+        }
+
         /**
          * Opens a SQLite file, which is made if it is missing, or a `postgres://` url.
          *

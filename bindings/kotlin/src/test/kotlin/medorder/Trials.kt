@@ -30,8 +30,8 @@ private val nothing = ErrorDetails(emptyList(), null, null, null, null, null, nu
 private fun fall(depth: Int): Nothing = if (depth >= 0) fall(depth + 1) else throw AssertionError()
 
 /** Every method of a host, and the call which asks it. Answers what the caller sees, and checks that nothing is lost. */
-enum class Asked(val meets: (Opening, () -> Nothing) -> String) {
-    WRAP({ opening, mishap ->
+enum class Asked(val meets: (() -> Nothing) -> String) {
+    WRAP({ mishap ->
         val vault = Vault()
         World(Keys.Host(vault)).use { world ->
             vault.wraps = mishap
@@ -45,33 +45,33 @@ enum class Asked(val meets: (Opening, () -> Nothing) -> String) {
             seen
         }
     }),
-    FIRST_WRAP({ opening, mishap ->
+    FIRST_WRAP({ mishap ->
         Folder().use { folder ->
             val vault = Vault().apply { wraps = mishap }
-            val seen = outcome { opening(folder.url, Keys.Host(vault), null, null, null).close() }
+            val seen = outcome { OrderService.open(folder.url, Keys.Host(vault)).close() }
             vault.wraps = { null }
-            opening(folder.url, Keys.Host(vault), null, null, null).close()
-            opening(folder.url, Keys.Host(vault), null, null, null).close()
+            OrderService.open(folder.url, Keys.Host(vault)).close()
+            OrderService.open(folder.url, Keys.Host(vault)).close()
             seen
         }
     }),
-    UNWRAP({ opening, mishap ->
+    UNWRAP({ mishap ->
         val vault = Vault()
         World(Keys.Host(vault)).use { world ->
             val order = world.session.createOrder(draft()).id()
             world.service.close()
             vault.unwraps = mishap
-            val seen = outcome { opening(world.folder.url, world.keys, null, null, null).close() }
+            val seen = outcome { world.reopened().close() }
             vault.unwraps = { null }
             world.reopened().use { check(it.session(everyone(), "north").order(order).serviceType() == "MRI brain") }
             seen
         }
     }),
-    TERRITORY({ opening, mishap -> asDirectory(opening, { territory = mishap }, { territory = { true } }) }),
-    RELATIONSHIP({ opening, mishap -> asDirectory(opening, { relationship = mishap }, { relationship = { true } }) }),
-    KEEP({ opening, mishap -> asAnchor(opening, { keeps = mishap }, { keeps = { true } }) { it.checkpoint() } }),
-    NEWEST({ opening, mishap -> asAnchor(opening, { reads = mishap }, { reads = {} }) { it.verifyAudit() } }),
-    PROGRESS({ opening, mishap ->
+    TERRITORY({ mishap -> asDirectory({ territory = mishap }, { territory = { true } }) }),
+    RELATIONSHIP({ mishap -> asDirectory({ relationship = mishap }, { relationship = { true } }) }),
+    KEEP({ mishap -> asAnchor({ keeps = mishap }, { keeps = { true } }) { it.checkpoint() } }),
+    NEWEST({ mishap -> asAnchor({ reads = mishap }, { reads = {} }) { it.verifyAudit() } }),
+    PROGRESS({ mishap ->
         World().use { world ->
             world.session.createOrder(draft())
             var told = 0
@@ -90,29 +90,13 @@ enum class Asked(val meets: (Opening, () -> Nothing) -> String) {
     }),
 }
 
-/** How a service is opened: as a program does it, or past what is written by hand. */
-typealias Opening = (String, Keys, OpenOptions?, CareDirectory?, AnchorSink?) -> NativeOrderService
-
-val asPrograms: Opening = { url, keys, options, directory, anchor -> OrderService.open(url, keys, options, directory, anchor) }
-
-val pastTheGuard: Opening = { url, keys, options, directory, anchor -> Bare(url, keys, options, directory, anchor) }
-
-private class Bare(url: String, keys: Keys, options: OpenOptions?, directory: CareDirectory?, anchor: AnchorSink?) :
-    NativeOrderService(url, keys, options, directory, anchor) {
-    override fun destroy() = try {
-        shutDown()
-    } finally {
-        super.destroy()
-    }
-}
-
-private fun asDirectory(opening: Opening, breaks: Ward.() -> Unit, mends: Ward.() -> Unit): String =
+private fun asDirectory(breaks: Ward.() -> Unit, mends: Ward.() -> Unit): String =
     World().use { world ->
         world.service.close()
         val ward = Ward()
         // Nothing is remembered, so that each order asks.
         val options = OpenOptions().apply { setKeyCacheTtlMs(0) }
-        opening(world.folder.url, world.keys, options, ward, null).use { service ->
+        OrderService.open(world.folder.url, world.keys, options, ward).use { service ->
             val session = service.session(everyone(), "north")
             ward.breaks()
             val seen = outcome { session.createOrder(draft("p-unknown")) }
@@ -123,11 +107,11 @@ private fun asDirectory(opening: Opening, breaks: Ward.() -> Unit, mends: Ward.(
         }
     }
 
-private fun asAnchor(opening: Opening, breaks: Notes.() -> Unit, mends: Notes.() -> Unit, act: (Admin) -> Unit): String =
+private fun asAnchor(breaks: Notes.() -> Unit, mends: Notes.() -> Unit, act: (Admin) -> Unit): String =
     World().use { world ->
         world.service.close()
         val notes = Notes()
-        opening(world.folder.url, world.keys, null, null, notes).use { service ->
+        OrderService.open(world.folder.url, world.keys, anchor = notes).use { service ->
             val admin = service.admin(everyone())
             notes.breaks()
             val seen = outcome { act(admin) }
@@ -154,7 +138,7 @@ object Trials {
     @JvmStatic
     fun main(arguments: Array<String>) {
         for (asked in Asked.entries) {
-            for (mishap in Mishap.entries) println("$asked $mishap ${asked.meets(asPrograms, mishap.throws)}")
+            for (mishap in Mishap.entries) println("$asked $mishap ${asked.meets(mishap.throws)}")
         }
     }
 }

@@ -65,7 +65,7 @@ class ValuesTest {
                 assertEquals(listOf("filter.from format"), faults { world.session.audit(AuditFilter().apply { setFrom(moment) }) })
                 assertEquals(listOf("filter.to format"), faults { world.admin.audit(AuditFilter().apply { setTo(moment) }) })
                 val actor = everyone().apply { setExpiresAt(moment) }
-                assertEquals(listOf("actor.expires_at format"), faults { world.service.session(actor, "north") })
+                assertEquals(listOf("expires_at format"), faults { world.service.session(actor, "north") })
             }
             assertEquals(OrderStatus.PENDING_VERIFICATION, world.session.order(id).status())
         }
@@ -106,7 +106,8 @@ class ValuesTest {
             }
             val id = world.session.createOrder(draft().apply { setNotes("") }).id()
             assertEquals("", world.session.order(id).notes())
-            assertNull(world.session.orders().orders().first().notes())
+            assertEquals("", world.session.orders().orders().first().notes())
+            assertNull(world.session.orders(fields = emptyList()).orders().first().notes())
         }
     }
 
@@ -207,8 +208,8 @@ class ValuesTest {
                 setExpiresAt(Instant.MIN)
             }
             val expected = listOf(
-                "actor.expires_at format", "actor.request_id control", "actor.roles[0] empty", "actor.source too_long",
-                "actor.territories[0] format", "actor.user_id empty",
+                "expires_at format", "request_id control", "roles[0] empty", "source too_long",
+                "territories[0] format", "user_id empty",
             )
             assertEquals(expected, faults { world.service.admin(bad) })
             assertEquals((expected + "territory_id format").sorted(), faults { world.service.session(bad, "no territory") })
@@ -316,7 +317,7 @@ class ValuesTest {
             assertEquals(OrderStatus.COMPLETED, details.requestedStatus)
             assertEquals(listOf(OrderStatus.VERIFIED, OrderStatus.REJECTED), details.allowed)
             assertEquals(Why.STATE, details.why)
-            assertEquals(ErrorKind.CONFLICT, error.kind())
+            assertEquals(ErrorKind.INVALID, error.kind())
             assertEquals(false, error.retryable())
             assertEquals(listOf("STORAGE_UNAVAILABLE", "unavailable", "true"), ErrorCode.STORAGE_UNAVAILABLE.let { listOf("$it", "${it.kind()}", "${it.retryable()}") })
             assertTrue(error.toString().startsWith("INVALID_STATUS_TRANSITION: "), error.toString())

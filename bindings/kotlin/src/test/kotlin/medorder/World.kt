@@ -133,8 +133,8 @@ fun run(folder: Path, tool: String, vararg arguments: String, limitSeconds: Long
 }
 
 /** Runs `main` of a class of this suite in a JVM of its own. */
-fun child(folder: Path, main: String, vararg arguments: String): Ran =
-    run(folder, "java", "-cp", System.getProperty("java.class.path"), main, *arguments)
+fun child(folder: Path, main: String, vararg arguments: String, limitSeconds: Long = 120): Ran =
+    run(folder, "java", "-cp", System.getProperty("java.class.path"), main, *arguments, limitSeconds = limitSeconds)
 
 /** Stands for the machine that keeps the root key; binds the context, and can be told what to do instead. */
 open class Vault : KeyProvider {
