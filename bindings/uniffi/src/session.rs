@@ -95,8 +95,8 @@ impl Session {
         self.summary("order_by_key", &arguments([("idempotency_key", Some(json!(idempotency_key)))]))
     }
 
-    /// A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
-    /// default.
+    /// A page of orders, newest first, with the fields that the actor may see, or those of them that are asked for (an
+    /// empty list for none). Audited, by field. `limit` is 1 to 500, 50 by default.
     ///
     /// Errors, beside those of every call: `INVALID_CURSOR`.
     #[uniffi::method(default(filter = None, cursor = None, limit = None, fields = None))]

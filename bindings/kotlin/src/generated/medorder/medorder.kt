@@ -2257,7 +2257,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_order_by_key() and 0xFFFF) != 57993) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_orders() and 0xFFFF) != 57472) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_orders() and 0xFFFF) != 4964) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_relationships() and 0xFFFF) != 40497) {
@@ -10673,8 +10673,8 @@ public interface SessionInterface {
     fun `orderByKey`(`idempotencyKey`: kotlin.String): OrderSummary
 
     /**
-     * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
-     * default.
+     * A page of orders, newest first, with the fields that the actor may see, or those of them that are asked for (an
+     * empty list for none). Audited, by field. `limit` is 1 to 500, 50 by default.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */
@@ -11019,8 +11019,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
-     * default.
+     * A page of orders, newest first, with the fields that the actor may see, or those of them that are asked for (an
+     * empty list for none). Audited, by field. `limit` is 1 to 500, 50 by default.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */

@@ -21,18 +21,37 @@ class OrderService private constructor(
      * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
      * `CLOSED`, calls of the service itself an [IllegalStateException]. Closing again does nothing.
      *
-     * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`; the service is closed all the same.
+     * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`, and the service is closed all the same; `CLOSED` if
+     *   it is called from inside a callback, and the service stays open.
      */
     override fun close() {
         if (!closed.compareAndSet(false, true)) return
+        var over = true
         try {
             shutDown()
+        } catch (inside: MedorderException.Closed) {
+            // Called from a callback: nothing happened, and the service stays open.
+            over = false
+            closed.set(false)
+            throw inside
         } finally {
-            super.close()
+            if (over) super.destroy()
         }
     }
 
+    override fun destroy() = close()
+
+    /**
+     * Calls [block] and closes the service. A member, since the `use` of this package would keep from the caller that the
+     * close failed.
+     */
+    inline fun <R> use(block: (OrderService) -> R): R = (this as AutoCloseable).use { block(this) }
+
     companion object {
+        init {
+            HostCalls.register()
+        }
+
         /**
          * Opens a SQLite file, which is made if it is missing, or a `postgres://` url.
          *
