@@ -5578,8 +5578,8 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func orderByKey(idempotencyKey: String) throws  -> OrderSummary
 
     /**
-     * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
-     * default.
+     * A page of orders, newest first, with the fields that the actor may see, or those of them that are asked for (an
+     * empty list for none). Audited, by field. `limit` is 1 to 500, 50 by default.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */
@@ -5823,8 +5823,8 @@ open func orderByKey(idempotencyKey: String)throws  -> OrderSummary  {
 }
 
     /**
-     * A page of orders, newest first, with `fields` of them decrypted (none by default); `limit` is 1 to 500, 50 by
-     * default.
+     * A page of orders, newest first, with the fields that the actor may see, or those of them that are asked for (an
+     * empty list for none). Audited, by field. `limit` is 1 to 500, 50 by default.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`.
      */
@@ -12106,7 +12106,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_session_order_by_key() != 57993) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_orders() != 57472) {
+    if (uniffi_medorder_uniffi_checksum_method_session_orders() != 4964) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_session_relationships() != 40497) {

@@ -1,7 +1,5 @@
 package medorder
 
-import java.util.concurrent.atomic.AtomicBoolean
-
 /**
  * An open database. Threads share it; sessions and administrators made of it keep it open until [close].
  *
@@ -15,30 +13,16 @@ class OrderService private constructor(
     directory: CareDirectory?,
     anchor: AnchorSink?,
 ) : NativeOrderService(url, keys, options, directory, anchor) {
-    private val closed = AtomicBoolean()
-
     /**
-     * Commits what was accepted and closes the database, for everything that was made of it too: later calls are
-     * `CLOSED`, calls of the service itself an [IllegalStateException]. Closing again does nothing.
+     * Commits what was accepted and closes the database, for the service and everything that was made of it: later calls are
+     * `CLOSED`. Closing again does nothing. (The handle itself goes with the garbage collector.)
      *
-     * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`, and the service is closed all the same; `CLOSED` if
-     *   it is called from inside a callback, and the service stays open.
+     * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`, and the service is closed all the same; `CLOSED`
+     *   if it is called from inside a callback, and the service stays open.
      */
-    override fun close() {
-        if (!closed.compareAndSet(false, true)) return
-        var over = true
-        try {
-            shutDown()
-        } catch (inside: MedorderException.Closed) {
-            // Called from a callback: nothing happened, and the service stays open.
-            over = false
-            closed.set(false)
-            throw inside
-        } finally {
-            if (over) super.destroy()
-        }
-    }
+    override fun close() = shutDown()
 
+    /** What generated code calls to close. */
     override fun destroy() = close()
 
     /**

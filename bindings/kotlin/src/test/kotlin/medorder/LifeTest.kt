@@ -40,15 +40,12 @@ class LifeTest {
                 events to { events.nextEvent(0) },
                 world.admin to { world.admin.territories() },
                 world.session to { world.session.orders() },
-                world.service to { world.service.generation() },
             )
             for ((one, call) in calls) {
                 call()
                 one.close()
                 assertThrows(IllegalStateException::class.java) { call() }
             }
-            assertThrows(IllegalStateException::class.java) { world.service.session(everyone(), "north") }
-            assertThrows(IllegalStateException::class.java) { world.service.admin(everyone()) }
             // A closed argument is no argument.
             val gone = draft().apply { close() }
             assertThrows(IllegalStateException::class.java) { world.session.createOrder(gone) }
@@ -64,6 +61,8 @@ class LifeTest {
             for (call in listOf<() -> Any?>(
                 { world.session.orders() }, { world.session.createOrder(draft()) }, { world.session.subscribe() },
                 { world.admin.territories() }, { events.nextEvent(0) }, { export.nextPage() }, { world.session.call("orders", "{}") },
+                { world.service.generation() }, { world.service.checkpointPublicKey() },
+                { world.service.session(everyone(), "north").orders() }, { world.service.admin(everyone()).territories() },
             )) {
                 val error = refused { call() }
                 assertTrue(error is MedorderException.Closed, error.toString())

@@ -47,7 +47,7 @@ class SoakTest {
 object Soak {
     const val PARTS = 5
 
-    private const val TURNS = 310
+    private const val TURNS = 320
     private const val NOTES = 6_000
     private var calls = 0
 
