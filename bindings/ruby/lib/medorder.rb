@@ -6361,6 +6361,10 @@ module UniFFILib
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
 
+  attach_function :uniffi_medorder_uniffi_fn_method_auditdetails_uniffi_trait_display,
+    [RustBuffer.by_value, RustCallStatus.by_ref],
+    RustBuffer.by_value
+
   attach_function :uniffi_medorder_uniffi_fn_method_failure_uniffi_trait_display,
     [RustBuffer.by_value, RustCallStatus.by_ref],
     RustBuffer.by_value
@@ -7765,6 +7769,14 @@ class AuditDetails
     true
   end
 
+# The Rust `Display::fmt` implementation.
+def to_s
+  result = ::Medorder.rust_call(
+    :uniffi_medorder_uniffi_fn_method_auditdetails_uniffi_trait_display,
+    RustBuffer.alloc_from_TypeAuditDetails(self)
+  )
+  result.consume_into_string
+end
 end
 
   # Record type AuditPage

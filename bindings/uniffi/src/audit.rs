@@ -48,8 +48,9 @@ pub struct AuditRecord {
     pub hash: String,
 }
 
-/// What changed and why, in an entry of the audit.
+/// What changed and why, in an entry of the audit. Its text shows the change alone, since a subject may name a patient.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct AuditDetails {
     /// The status before.
     pub old_status: Option<OrderStatus>,
@@ -59,6 +60,16 @@ pub struct AuditDetails {
     pub reason: Option<String>,
     /// The object of an administrative act.
     pub subject: Option<String>,
+}
+
+impl std::fmt::Display for AuditDetails {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.old_status, self.new_status) {
+            (Some(old), Some(new)) => write!(f, "AuditDetails({old} -> {new})"),
+            (None, Some(new)) => write!(f, "AuditDetails(new -> {new})"),
+            _ => f.write_str("AuditDetails(..)"),
+        }
+    }
 }
 
 /// Entries in the order of the chain.

@@ -6816,9 +6816,9 @@ public func FfiConverterTypeVerificationData_lower(_ value: VerificationData) ->
 
 
 /**
- * What changed and why, in an entry of the audit.
+ * What changed and why, in an entry of the audit. Its text shows the change alone, since a subject may name a patient.
  */
-public struct AuditDetails: Equatable, Hashable {
+public struct AuditDetails: Equatable, Hashable, CustomStringConvertible {
     /**
      * The status before.
      */
@@ -6860,6 +6860,17 @@ public struct AuditDetails: Equatable, Hashable {
 
 
 
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_medorder_uniffi_fn_method_auditdetails_uniffi_trait_display(
+            FfiConverterTypeAuditDetails_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)

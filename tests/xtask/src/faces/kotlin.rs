@@ -35,6 +35,8 @@ fn build(project: &Project, profile: Profile) -> Result<(), String> {
         .arg(native.join(&platform).join(bindings::LIBRARY))
         .arg(project.target().join(profile.folder()).join(bindings::LIBRARY))
         .stdin(Stdio::null()))?;
+    // Classes of sources that are gone would stay.
+    let _ = fs::remove_dir_all(own.join("maven"));
     run(maven(project, &own).args(["--quiet", "-DskipTests", "package"]))?;
     let jar = own.join("maven").join(JAR);
     fs::copy(&jar, own.join(JAR)).map_err(|e| format!("{} cannot be copied: {e}", jar.display()))?;

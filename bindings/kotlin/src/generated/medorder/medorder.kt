@@ -1669,6 +1669,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_medorder_uniffi_fn_method_why_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
+    external fun uniffi_medorder_uniffi_fn_method_auditdetails_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
     external fun uniffi_medorder_uniffi_fn_method_failure_uniffi_trait_display(`ptr`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_medorder_uniffi_fn_func_generate_key_file(`path`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
@@ -12546,7 +12548,7 @@ public object FfiConverterTypeVerificationData: FfiConverter<VerificationData, L
 
 
 /**
- * What changed and why, in an entry of the audit.
+ * What changed and why, in an entry of the audit. Its text shows the change alone, since a subject may name a patient.
  */
 data class AuditDetails (
     /**
@@ -12574,6 +12576,15 @@ data class AuditDetails (
 
 
 
+    // The local Rust `Display`/`Debug` implementation.
+    override fun toString(): String {
+        return FfiConverterString.lift(
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_medorder_uniffi_fn_method_auditdetails_uniffi_trait_display(FfiConverterTypeAuditDetails.lower(this),
+        _status)
+}
+    )
+    }
 
     companion object
 }

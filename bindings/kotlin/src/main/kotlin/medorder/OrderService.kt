@@ -20,6 +20,7 @@ class OrderService private constructor(
      * @throws MedorderException `STORAGE_UNAVAILABLE` or `OUTCOME_UNKNOWN`, and the service is closed all the same; `CLOSED`
      *   if it is called from inside a callback, and the service stays open.
      */
+    @Throws(MedorderException::class)
     override fun close() = shutDown()
 
     /** What generated code calls to close. */

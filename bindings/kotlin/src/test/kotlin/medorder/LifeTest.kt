@@ -91,7 +91,7 @@ class LifeTest {
     }
 
     @Test
-    fun `a close that fails is heard`() {
+    fun `an anchor that refuses the last note keeps no service open`() {
         val notes = Notes()
         World(anchor = notes).use { world ->
             world.session.createOrder(draft())
