@@ -7,6 +7,7 @@ import kotlin.concurrent.thread
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
@@ -167,6 +168,25 @@ class EventsTest {
                     assertEquals(ids, collected.await())
                 }
             }
+        }
+    }
+
+    /** Else a collector that ends by itself would lose the event after its last one to nobody. */
+    @Test
+    fun `a flow reads no event before the collector is done with the one before`() {
+        World().use { world ->
+            val events = world.session.subscribe()
+            val ids = world.session.create(3)
+            runBlocking {
+                withTimeout(30_000) {
+                    events.events().take(1).collect { event ->
+                        // Whoever reads ahead has done so by then.
+                        delay(300)
+                        assertEquals(event.cursor, events.cursor())
+                    }
+                }
+            }
+            assertEquals(ids.drop(1), events.all(2).map { it.orderId })
         }
     }
 
