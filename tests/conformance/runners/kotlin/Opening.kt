@@ -73,7 +73,7 @@ fun openOptions(json: JsonElement): OpenOptions {
         )
     val options = OpenOptions()
     members.flag("create")?.let(options::setCreate)
-    members.text("synchronous")?.let { options.setSynchronous(synchronous(it)) }
+    members.text("synchronous")?.let { options.setSynchronous(word(it, Synchronous.entries)) }
     members.number("key_cache_ttl_ms")?.let(options::setKeyCacheTtlMs)
     members.number("commit_timeout_ms")?.let(options::setCommitTimeoutMs)
     members["access"]?.let { options.setAccessJson("$it") }
@@ -84,10 +84,6 @@ fun openOptions(json: JsonElement): OpenOptions {
     members.number("patience_ms")?.let(options::setPatienceMs)
     return options
 }
-
-// The one enumeration of the face whose text is not the word of the wire.
-private fun synchronous(word: String): Synchronous =
-    Synchronous.entries.find { it.name.lowercase() == word } ?: throw Unsayable("no way to be synchronous: $word")
 
 /** An actor as `wire::actor` reads it. */
 fun actor(json: JsonElement): Actor {

@@ -247,7 +247,7 @@ class HostTest {
         }
     }
 
-    /** Closing from inside is refused as well, and leaves the service open. */
+    /** Closing from inside is refused as well, and leaves the service open; `use` says so too, which the generated one hides. */
     @Test
     fun `the service cannot be closed from inside a callback`() {
         val seen = ConcurrentLinkedQueue<ErrorCode>()
@@ -255,10 +255,11 @@ class HostTest {
         World(directory = ward).use { world ->
             ward.relationship = {
                 seen.add(code { world.service.close() })
+                seen.add(code { world.service.use { } })
                 true
             }
             world.session.createOrder(draft())
-            assertEquals(listOf(ErrorCode.CLOSED), seen.toList())
+            assertEquals(listOf(ErrorCode.CLOSED, ErrorCode.CLOSED), seen.toList())
             assertEquals(1, world.session.orders().orders().size)
             world.service.generation()
         }

@@ -123,7 +123,7 @@ class SecrecyTest {
             clean(secrets.page.orders().toString())
             clean(secrets.relationships.relationships.toString())
             clean(secrets.events.nextEvent(5_000).toString() + secrets.events.cursor())
-            // The registry's own acts say which pair they are about; everything else names orders alone.
+            // The registry's own acts have the pair they are about as their subject, which no text shows.
             clean(world.session.audit().records.toString())
             clean(world.session.disclosures(patient).toString())
             clean(world.admin.audit().records.toString())
