@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use medorder::Zeroizing;
 use medorder::service::{AdminCall, Answer, BlockingAdmin, Progress};
 use serde_json::{Value, json};
 
@@ -117,6 +118,7 @@ impl Admin {
 
     /// The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON.
     pub fn call(&self, name: String, arguments: String) -> Result<String> {
+        let arguments = Zeroizing::new(arguments);
         let answer = self.0.run(|admin| admin.call(&name, arguments.as_bytes(), |_| ()))?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }

@@ -32,8 +32,9 @@ impl OrderService {
         directory: Option<Arc<dyn CareDirectory>>,
         anchor: Option<Arc<dyn AnchorSink>>,
     ) -> Result<Arc<Self>> {
-        let options = options.map_or_else(|| Ok(medorder::wire::OpenOptions::default()), |own| own.get())?;
         let service = guarded(|| {
+            let options =
+                options.map_or_else(|| Ok(medorder::wire::OpenOptions::default()), |own| own.get())?;
             let mut builder = medorder::OrderService::builder(url, keys.provider()?).options(options)?;
             if let Some(directory) = directory {
                 builder = builder.directory(HostDirectory(directory));
@@ -51,17 +52,15 @@ impl OrderService {
     /// Errors: `VALIDATION_ERROR` with every fault of the actor and the territory. Whether the actor may do anything shows
     /// with the first call.
     pub fn session(&self, actor: Arc<Actor>, territory_id: String) -> Result<Arc<Session>> {
-        let (actor, territory) = (actor.get(), territory_id.parse::<TerritoryId>());
-        match (actor, territory) {
-            (Ok(actor), Ok(territory)) => {
-                Ok(Session::of(self.0.run(|service| Ok(service.session(actor, territory)))?))
-            }
+        let session = self.0.run(|service| match (actor.get(), territory_id.parse::<TerritoryId>()) {
+            (Ok(actor), Ok(territory)) => Ok(service.session(actor, territory)),
             (actor, territory) => {
                 let faults = [actor.err(), territory.err()];
                 let faults = faults.iter().flatten().flat_map(|error| error.faults().iter().cloned());
-                Err(Error::validation(faults.collect()).into())
+                Err(Error::validation(faults.collect()))
             }
-        }
+        })?;
+        Ok(Session::of(session))
     }
 
     /// Administrative acts of an actor.

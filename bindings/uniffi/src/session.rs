@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use medorder::service::{Answer, BlockingSession, Call};
-use medorder::{Error, ErrorCode, FieldSet, OrderId, Rule};
+use medorder::{Error, ErrorCode, FieldSet, OrderId, Rule, Zeroizing};
 use serde_json::{Value, json};
 
 use crate::audit::{AuditExport, AuditPage, VerifyReport};
@@ -46,8 +46,7 @@ impl Session {
 
     /// Creates up to 10,000 orders.
     pub fn create_orders(&self, drafts: Vec<Arc<OrderDraft>>, mode: BatchMode) -> Result<Vec<BatchItem>> {
-        let items = drafts.iter().map(|draft| Ok(draft.get())).collect();
-        self.batch(Call::create_orders(items, mode.core()))
+        self.batch(|| Call::create_orders(drafts.iter().map(|draft| Ok(draft.get())).collect(), mode.core()))
     }
 
     /// Changes the status of an order.
@@ -55,14 +54,19 @@ impl Session {
     /// Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
     /// `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
     pub fn update_status(&self, order_id: String, change: Arc<StatusChange>) -> Result<Arc<OrderSummary>> {
-        let (id, change) = of_order(&order_id, &change)?;
-        Ok(Arc::new(self.0.run(|session| session.update_status(id, change))?.into()))
+        let update = |session: &BlockingSession| {
+            let (id, change) = of_order(&order_id, &change)?;
+            session.update_status(id, change)
+        };
+        Ok(Arc::new(self.0.run(update)?.into()))
     }
 
     /// Changes the status of up to 10,000 orders.
     pub fn update_statuses(&self, changes: Vec<OrderChange>, mode: BatchMode) -> Result<Vec<BatchItem>> {
-        let items = changes.iter().map(|item| of_order(&item.order_id, &item.change)).collect();
-        self.batch(Call::update_statuses(items, mode.core()))
+        self.batch(|| {
+            let items = changes.iter().map(|item| of_order(&item.order_id, &item.change));
+            Call::update_statuses(items.collect(), mode.core())
+        })
     }
 
     /// Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
@@ -212,6 +216,7 @@ impl Session {
     /// The call `name` with its arguments as a JSON object, for hosts that hold JSON anyway; answers JSON. Names and
     /// members are those of the other languages, like `create_order`, `update_status`, `orders`.
     pub fn call(&self, name: String, arguments: String) -> Result<String> {
+        let arguments = Zeroizing::new(arguments);
         let answer = self.0.run(|session| session.call(&name, arguments.as_bytes()))?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
@@ -241,8 +246,9 @@ impl Session {
         }
     }
 
-    fn batch(&self, call: Call) -> Result<Vec<BatchItem>> {
-        match self.0.run(|session| session.make(call))? {
+    /// Items are read behind the door too, since they are looked into.
+    fn batch(&self, call: impl FnOnce() -> Call) -> Result<Vec<BatchItem>> {
+        match self.0.run(|session| session.make(call()))? {
             Answer::Batch(items) => Ok(items.into_iter().map(Into::into).collect()),
             _ => Err(other_answer()),
         }

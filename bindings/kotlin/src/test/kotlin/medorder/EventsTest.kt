@@ -171,7 +171,7 @@ class EventsTest {
         }
     }
 
-    /** Else a collector that ends by itself would lose the event after its last one to nobody. */
+    /** If it did, the event after the last one of a collector that ends would be lost. */
     @Test
     fun `a flow reads no event before the collector is done with the one before`() {
         World().use { world ->
