@@ -16,8 +16,8 @@ use crate::shared::{arguments, json, signed};
 
 /// Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
 /// whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
-/// with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
-/// `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+/// with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`,
+/// `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
 #[derive(uniffi::Object)]
 pub struct Admin(Guarded<BlockingAdmin>);
 
@@ -58,7 +58,9 @@ impl Admin {
         self.texts("territories")
     }
 
-    /// Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+    /// Makes a new key for a territory and wraps every order's key under it, while readers and writers go on; `progress`
+    /// hears how far it is. After a kill the next call finishes what was begun. `INTEGRITY_VIOLATION` comes at the end, if
+    /// an order's key does not open; every other order is done then.
     #[uniffi::method(default(progress = None))]
     pub fn rotate_keys(
         &self,
@@ -73,13 +75,16 @@ impl Admin {
     }
 
     /// Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
-    /// root from then on.
+    /// root from then on; other processes that still use the old one get `KEY_MISMATCH`.
     #[uniffi::method(default(progress = None))]
     pub fn change_root(&self, keys: Keys, progress: Option<Arc<dyn ProgressListener>>) -> Result<()> {
         Ok(self.0.run(|admin| admin.change_root(keys.provider()?, tell(progress)))?)
     }
 
-    /// Signs the head of every chain and gives the notes to the anchor, if there is one.
+    /// Signs the head of every chain that has moved, gives the notes to the anchor, if there is one, and answers them.
+    ///
+    /// Errors, beside those of every call: `AUDIT_BROKEN` if a chain does not continue what the anchor has; nothing is
+    /// signed then.
     pub fn checkpoint(&self) -> Result<Vec<String>> {
         self.texts("checkpoint")
     }
@@ -98,7 +103,7 @@ impl Admin {
         }
     }
 
-    /// Checks every chain and every order of the database.
+    /// Checks every chain and every order of the database. What is wrong with the data is in the report.
     pub fn verify_audit(&self) -> Result<VerifyReport> {
         match self.make("verify_audit", &arguments([]))? {
             Answer::Verified(report) => Ok(report.into()),
@@ -106,7 +111,8 @@ impl Admin {
         }
     }
 
-    /// Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+    /// Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet
+    /// (`STORAGE_UNAVAILABLE` if it is).
     pub fn backup(&self, path: String) -> Result<()> {
         self.act("backup", &json!({"path": path}))
     }

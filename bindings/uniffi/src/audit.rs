@@ -13,7 +13,7 @@ use crate::shared::{Members, signed};
 use crate::time::system_time;
 use crate::words::{OrderStatus, PhiField};
 
-/// One entry of the audit. Holds no PHI.
+/// One entry of the audit. Holds no field of PHI; the subject of an act on the registry names a patient.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct AuditRecord {
     /// When.

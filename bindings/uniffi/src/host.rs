@@ -1,5 +1,5 @@
-//! What the host brings: keys, a directory, an anchor. The engine asks them on threads of its own and gives them five
-//! seconds. What they throw may hold a secret, so that it is neither kept nor logged.
+//! What the host brings: keys, a directory, an anchor, which the engine asks on threads of its own and gives five seconds,
+//! and a listener. What they throw may hold a secret, so that it is neither kept nor logged.
 
 use std::sync::Arc;
 
@@ -107,7 +107,8 @@ pub trait CareDirectory: Send + Sync {
     ) -> std::result::Result<Option<bool>, HostError>;
 }
 
-/// Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
+/// Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds; a
+/// failure is `STORAGE_UNAVAILABLE` for the caller.
 #[uniffi::export(with_foreign)]
 pub trait AnchorSink: Send + Sync {
     /// Keeps a signed note durably and then answers true; anything else means that it is not kept. The same note may come
@@ -119,10 +120,11 @@ pub trait AnchorSink: Send + Sync {
     fn newest(&self, chain: String) -> std::result::Result<Option<String>, HostError>;
 }
 
-/// Hears how far a long act is. What it throws changes nothing.
+/// Hears how far a long act is, on the thread of the act, which waits for it. It must not call the service. What it throws
+/// changes nothing.
 #[uniffi::export(with_foreign)]
 pub trait ProgressListener: Send + Sync {
-    /// So many orders or keys are done, of so many; more may come while it runs.
+    /// So many orders or keys are done, of so many in all; while it runs their number may grow.
     fn progress(&self, done: i64, total: i64) -> std::result::Result<(), HostError>;
 }
 

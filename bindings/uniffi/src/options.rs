@@ -64,7 +64,8 @@ impl OpenOptions {
         self.0.lock().synchronous = Some(synchronous);
     }
 
-    /// How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
+    /// How long unwrapped keys and positive answers of the directory are kept, in milliseconds; 300,000 by default, 0 for
+    /// not at all.
     pub fn set_key_cache_ttl_ms(&self, milliseconds: i64) {
         self.0.lock().key_cache_ttl_ms = Some(milliseconds);
     }
@@ -90,17 +91,19 @@ impl OpenOptions {
         self.0.lock().anchor_file = Some(path);
     }
 
-    /// How many connections to PostgreSQL readers share.
+    /// How many connections to PostgreSQL readers share, 1 or more; 8 by default. The engine needs four more.
     pub fn set_connections(&self, connections: i32) {
         self.0.lock().connections = Some(connections);
     }
 
-    /// Where to listen for changes when the url leads to a pooler of PostgreSQL.
+    /// Where to listen for changes when the url leads to a pooler of PostgreSQL; without it changes of other processes come
+    /// within 250 ms.
     pub fn set_listen_url(&self, url: String) {
         self.0.lock().listen_url = Some(url);
     }
 
-    /// How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
+    /// How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds, before it is
+    /// `OUTCOME_UNKNOWN`; 30,000 by default.
     pub fn set_patience_ms(&self, milliseconds: i64) {
         self.0.lock().patience_ms = Some(milliseconds);
     }

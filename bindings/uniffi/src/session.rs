@@ -22,7 +22,7 @@ use crate::words::{BatchMode, PhiField};
 /// What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
 /// Every call is checked and audited. Any thread may use it, several at once. Its calls throw what the table of error
 /// codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
-/// `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+/// `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
 #[derive(uniffi::Object)]
 pub struct Session(Guarded<BlockingSession>);
 
@@ -44,7 +44,7 @@ impl Session {
         Ok(Arc::new(self.0.run(|session| session.create_order(draft.get()))?.into()))
     }
 
-    /// Creates up to 10,000 orders.
+    /// Creates up to 10,000 orders; answers what became of each, in their order. What is wrong with one is in its answer.
     pub fn create_orders(&self, drafts: Vec<Arc<OrderDraft>>, mode: BatchMode) -> Result<Vec<BatchItem>> {
         self.batch(|| Call::create_orders(drafts.iter().map(|draft| Ok(draft.get())).collect(), mode.core()))
     }
@@ -52,7 +52,7 @@ impl Session {
     /// Changes the status of an order.
     ///
     /// Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
-    /// `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
+    /// `IDEMPOTENCY_MISMATCH`.
     pub fn update_status(&self, order_id: String, change: Arc<StatusChange>) -> Result<Arc<OrderSummary>> {
         let update = |session: &BlockingSession| {
             let (id, change) = of_order(&order_id, &change)?;
@@ -61,7 +61,8 @@ impl Session {
         Ok(Arc::new(self.0.run(update)?.into()))
     }
 
-    /// Changes the status of up to 10,000 orders.
+    /// Changes the status of up to 10,000 orders, as `create_orders`. With `EACH` several changes may name one order and
+    /// apply in their order; an `ATOMIC` batch may not name one twice.
     pub fn update_statuses(&self, changes: Vec<OrderChange>, mode: BatchMode) -> Result<Vec<BatchItem>> {
         self.batch(|| {
             let items = changes.iter().map(|item| of_order(&item.order_id, &item.change));
@@ -71,6 +72,8 @@ impl Session {
 
     /// Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
     /// outlives the order.
+    ///
+    /// Errors, beside those of every call: `ORDER_NOT_FOUND`, `VERSION_CONFLICT`.
     #[uniffi::method(default(expected_version = None))]
     pub fn delete_order(
         &self,
@@ -86,7 +89,10 @@ impl Session {
         self.summary("delete_order", &arguments)
     }
 
-    /// An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
+    /// An order with the fields that the actor may see, or those of them that are asked for (an empty list for none).
+    /// Audited, by field.
+    ///
+    /// Errors, beside those of every call: `ORDER_NOT_FOUND`.
     #[uniffi::method(default(fields = None))]
     pub fn order(&self, order_id: String, fields: Option<Vec<PhiField>>) -> Result<Arc<Order>> {
         let id = order_id.parse::<OrderId>().map_err(|_| Error::fault("order_id", Rule::Format))?;
@@ -94,7 +100,9 @@ impl Session {
         Ok(Arc::new(self.0.run(|session| session.order(id, fields))?.into()))
     }
 
-    /// The plain columns of the order that this actor's user created with an idempotency key.
+    /// The plain columns of the order that was created or last changed under an idempotency key.
+    ///
+    /// Errors, beside those of every call: `ORDER_NOT_FOUND`.
     pub fn order_by_key(&self, idempotency_key: String) -> Result<Arc<OrderSummary>> {
         self.summary("order_by_key", &arguments([("idempotency_key", Some(json!(idempotency_key)))]))
     }
@@ -125,7 +133,9 @@ impl Session {
         }
     }
 
-    /// Every status, and whether the actor may move the order there now.
+    /// Every status, and whether the actor may move the order there now. Writes no entry, since nothing is disclosed.
+    ///
+    /// Errors, beside those of every call: `ORDER_NOT_FOUND`.
     pub fn allowed_transitions(&self, order_id: String) -> Result<Vec<TransitionOption>> {
         match self.make("allowed_transitions", &arguments([("order_id", Some(json!(order_id)))]))? {
             Answer::Transitions(options) => Ok(options.into_iter().map(Into::into).collect()),
@@ -133,7 +143,8 @@ impl Session {
         }
     }
 
-    /// A page of the stored registry: which patients and providers belong together here.
+    /// A page of the stored registry: which patients and providers belong together here. A directory of the host is not
+    /// asked. `after` is the `next` of the page before; `limit` is 1 to 500, 50 by default.
     #[uniffi::method(default(filter = None, after = None, limit = None))]
     pub fn relationships(
         &self,
@@ -164,7 +175,8 @@ impl Session {
         self.audited("audit", &page(filter, after, limit))
     }
 
-    /// To whom PHI of a patient was disclosed, oldest first.
+    /// To whom PHI of a patient was disclosed, oldest first, after the position `after`; deleted orders count too. `limit`
+    /// is 1 to 500, 50 by default.
     #[uniffi::method(default(after = None, limit = None))]
     pub fn disclosures(
         &self,
@@ -180,7 +192,10 @@ impl Session {
         self.audited("disclosures", &arguments)
     }
 
-    /// Checks every entry and every order of the territory, also against a checkpoint if one is given.
+    /// Checks every entry and every order of the territory, also against a checkpoint (a signed note) if one is given. What
+    /// is wrong with the data is in the report.
+    ///
+    /// Errors, beside those of every call: `AUDIT_BROKEN` if the checkpoint is not a note of this database's key.
     #[uniffi::method(default(checkpoint = None))]
     pub fn verify_audit(&self, checkpoint: Option<String>) -> Result<VerifyReport> {
         match self.make("verify_audit", &arguments([("checkpoint", checkpoint.map(|note| json!(note)))]))? {
@@ -194,7 +209,8 @@ impl Session {
         Ok(AuditExport::of(self.0.run(BlockingSession::export_audit)?))
     }
 
-    /// Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
+    /// Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap. An empty
+    /// `since` is the start of the territory.
     ///
     /// Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
     #[uniffi::method(default(order_id = None, since = None))]
