@@ -57,7 +57,7 @@ const NEEDS: &[Need] = &[
     Need {
         what: "a Java development kit, 17 or newer, for the face of the JVM",
         package: "default-jdk-headless",
-        there: || on_path("javac"),
+        there: has_jdk,
     },
     Need { what: "Maven, for the face of the JVM", package: "maven", there: || on_path("mvn") },
     Need { what: "Ruby, for the smoke test of that language", package: "ruby", there: || on_path("ruby") },
@@ -163,6 +163,17 @@ fn has_node() -> bool {
     let mut node = Command::new("node");
     node.args(["-e", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     node.status().is_ok_and(|status| status.success())
+}
+
+/// True if a Java compiler is there that is new enough.
+fn has_jdk() -> bool {
+    let mut javac = Command::new("javac");
+    javac.arg("-version").stdin(Stdio::null()).stderr(Stdio::null());
+    // `javac 17.0.15`; before 9 it stood on stderr.
+    let version =
+        javac.output().map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+    let major = version.trim().strip_prefix("javac ").and_then(|number| number.split(['.', '-']).next());
+    major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 17)
 }
 
 /// True if Ruby can call libraries.
