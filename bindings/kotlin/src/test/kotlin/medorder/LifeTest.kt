@@ -207,6 +207,22 @@ class LifeTest {
         }
     }
 
+    /** For tests of a host's own. */
+    @Test
+    fun `a fake answers what it is told`() {
+        World().use { world ->
+            val made = object : OrderSummary(NoHandle) {
+                override fun id() = "o-1"
+            }
+            val fake = object : SessionInterface by world.session {
+                override fun createOrder(draft: OrderDraft): OrderSummary = made
+            }
+            assertEquals("o-1", fake.createOrder(draft()).id())
+            made.close()
+            assertEquals(0, world.session.orders().orders().size)
+        }
+    }
+
     /** A platform without a library in the jar: the message of JNA names the file and where it looked. */
     @Test
     fun `a jar without the native library says what is missing`() {
