@@ -11,6 +11,7 @@ use medorder::{
 use uniffi::UnexpectedUniFFICallbackError;
 
 use crate::error::Result;
+use crate::guarded::guarded;
 
 /// Where the root key is.
 #[derive(Clone, uniffi::Enum)]
@@ -133,7 +134,7 @@ pub trait ProgressListener: Send + Sync {
 /// Errors: `KEY_UNAVAILABLE` if it can't be written or is there already.
 #[uniffi::export]
 pub fn generate_key_file(path: String) -> Result<()> {
-    Ok(medorder::generate_key_file(path)?)
+    Ok(guarded(|| medorder::generate_key_file(path))?)
 }
 
 impl Keys {
