@@ -997,8 +997,8 @@ public func FfiConverterTypeActor_lower(_ value: Actor) -> UInt64 {
 /**
  * Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
  * whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
- * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
- * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`,
+ * `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public protocol AdminProtocol: AnyObject, Sendable {
 
@@ -1008,7 +1008,8 @@ public protocol AdminProtocol: AnyObject, Sendable {
     func audit(filter: AuditFilter?, after: Int64?, limit: Int32?) throws  -> AuditPage
 
     /**
-     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet
+     * (`STORAGE_UNAVAILABLE` if it is).
      */
     func backup(path: String) throws
 
@@ -1019,12 +1020,15 @@ public protocol AdminProtocol: AnyObject, Sendable {
 
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
-     * root from then on.
+     * root from then on; other processes that still use the old one get `KEY_MISMATCH`.
      */
     func changeRoot(keys: Keys, progress: ProgressListener?) throws
 
     /**
-     * Signs the head of every chain and gives the notes to the anchor, if there is one.
+     * Signs the head of every chain that has moved, gives the notes to the anchor, if there is one, and answers them.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if a chain does not continue what the anchor has; nothing is
+     * signed then.
      */
     func checkpoint() throws  -> [String]
 
@@ -1044,7 +1048,9 @@ public protocol AdminProtocol: AnyObject, Sendable {
     func restore() throws  -> [String]
 
     /**
-     * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+     * Makes a new key for a territory and wraps every order's key under it, while readers and writers go on; `progress`
+     * hears how far it is. After a kill the next call finishes what was begun. `INTEGRITY_VIOLATION` comes at the end, if
+     * an order's key does not open; every other order is done then.
      */
     func rotateKeys(territoryId: String, progress: ProgressListener?) throws  -> RotationReport
 
@@ -1064,7 +1070,7 @@ public protocol AdminProtocol: AnyObject, Sendable {
     func unregisterTerritory(territoryId: String) throws
 
     /**
-     * Checks every chain and every order of the database.
+     * Checks every chain and every order of the database. What is wrong with the data is in the report.
      */
     func verifyAudit() throws  -> VerifyReport
 
@@ -1072,8 +1078,8 @@ public protocol AdminProtocol: AnyObject, Sendable {
 /**
  * Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
  * whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
- * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
- * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`,
+ * `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 open class Admin: AdminProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1144,7 +1150,8 @@ open func audit(filter: AuditFilter? = nil, after: Int64? = nil, limit: Int32? =
 }
 
     /**
-     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet
+     * (`STORAGE_UNAVAILABLE` if it is).
      */
 open func backup(path: String)throws   {try rustCallWithError(FfiConverterTypeMedorderError_lift) {
         uniffiCallStatus in
@@ -1171,7 +1178,7 @@ open func call(name: String, arguments: String)throws  -> String  {
 
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
-     * root from then on.
+     * root from then on; other processes that still use the old one get `KEY_MISMATCH`.
      */
 open func changeRoot(keys: Keys, progress: ProgressListener? = nil)throws   {try rustCallWithError(FfiConverterTypeMedorderError_lift) {
         uniffiCallStatus in
@@ -1184,7 +1191,10 @@ open func changeRoot(keys: Keys, progress: ProgressListener? = nil)throws   {try
 }
 
     /**
-     * Signs the head of every chain and gives the notes to the anchor, if there is one.
+     * Signs the head of every chain that has moved, gives the notes to the anchor, if there is one, and answers them.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if a chain does not continue what the anchor has; nothing is
+     * signed then.
      */
 open func checkpoint()throws  -> [String]  {
     return try  FfiConverterSequenceString.lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -1234,7 +1244,9 @@ open func restore()throws  -> [String]  {
 }
 
     /**
-     * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+     * Makes a new key for a territory and wraps every order's key under it, while readers and writers go on; `progress`
+     * hears how far it is. After a kill the next call finishes what was begun. `INTEGRITY_VIOLATION` comes at the end, if
+     * an order's key does not open; every other order is done then.
      */
 open func rotateKeys(territoryId: String, progress: ProgressListener? = nil)throws  -> RotationReport  {
     return try  FfiConverterTypeRotationReport_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -1286,7 +1298,7 @@ open func unregisterTerritory(territoryId: String)throws   {try rustCallWithErro
 }
 
     /**
-     * Checks every chain and every order of the database.
+     * Checks every chain and every order of the database. What is wrong with the data is in the report.
      */
 open func verifyAudit()throws  -> VerifyReport  {
     return try  FfiConverterTypeVerifyReport_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -1348,7 +1360,8 @@ public func FfiConverterTypeAdmin_lower(_ value: Admin) -> UInt64 {
 
 
 /**
- * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
+ * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds; a
+ * failure is `STORAGE_UNAVAILABLE` for the caller.
  */
 public protocol AnchorSink: AnyObject, Sendable {
 
@@ -1366,7 +1379,8 @@ public protocol AnchorSink: AnyObject, Sendable {
 
 }
 /**
- * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
+ * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds; a
+ * failure is `STORAGE_UNAVAILABLE` for the caller.
  */
 open class AnchorSinkImpl: AnchorSink, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -3013,7 +3027,7 @@ public protocol OpenOptionsProtocol: AnyObject, Sendable {
     func setCommitTimeoutMs(milliseconds: Int64)
 
     /**
-     * How many connections to PostgreSQL readers share.
+     * How many connections to PostgreSQL readers share, 1 or more; 8 by default. The engine needs four more.
      */
     func setConnections(connections: Int32)
 
@@ -3023,17 +3037,20 @@ public protocol OpenOptionsProtocol: AnyObject, Sendable {
     func setCreate(create: Bool)
 
     /**
-     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
+     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds; 300,000 by default, 0 for
+     * not at all.
      */
     func setKeyCacheTtlMs(milliseconds: Int64)
 
     /**
-     * Where to listen for changes when the url leads to a pooler of PostgreSQL.
+     * Where to listen for changes when the url leads to a pooler of PostgreSQL; without it changes of other processes come
+     * within 250 ms.
      */
     func setListenUrl(url: String)
 
     /**
-     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
+     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds, before it is
+     * `OUTCOME_UNKNOWN`; 30,000 by default.
      */
     func setPatienceMs(milliseconds: Int64)
 
@@ -3161,7 +3178,7 @@ open func setCommitTimeoutMs(milliseconds: Int64)  {try! rustCall() {
 }
 
     /**
-     * How many connections to PostgreSQL readers share.
+     * How many connections to PostgreSQL readers share, 1 or more; 8 by default. The engine needs four more.
      */
 open func setConnections(connections: Int32)  {try! rustCall() {
         uniffiCallStatus in
@@ -3185,7 +3202,8 @@ open func setCreate(create: Bool)  {try! rustCall() {
 }
 
     /**
-     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
+     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds; 300,000 by default, 0 for
+     * not at all.
      */
 open func setKeyCacheTtlMs(milliseconds: Int64)  {try! rustCall() {
         uniffiCallStatus in
@@ -3197,7 +3215,8 @@ open func setKeyCacheTtlMs(milliseconds: Int64)  {try! rustCall() {
 }
 
     /**
-     * Where to listen for changes when the url leads to a pooler of PostgreSQL.
+     * Where to listen for changes when the url leads to a pooler of PostgreSQL; without it changes of other processes come
+     * within 250 ms.
      */
 open func setListenUrl(url: String)  {try! rustCall() {
         uniffiCallStatus in
@@ -3209,7 +3228,8 @@ open func setListenUrl(url: String)  {try! rustCall() {
 }
 
     /**
-     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
+     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds, before it is
+     * `OUTCOME_UNKNOWN`; 30,000 by default.
      */
 open func setPatienceMs(milliseconds: Int64)  {try! rustCall() {
         uniffiCallStatus in
@@ -4964,18 +4984,20 @@ public func FfiConverterTypeOrderSummary_lower(_ value: OrderSummary) -> UInt64 
 
 
 /**
- * Hears how far a long act is. What it throws changes nothing.
+ * Hears how far a long act is, on the thread of the act, which waits for it. It must not call the service. What it throws
+ * changes nothing.
  */
 public protocol ProgressListener: AnyObject, Sendable {
 
     /**
-     * So many orders or keys are done, of so many; more may come while it runs.
+     * So many orders or keys are done, of so many in all; while it runs their number may grow.
      */
     func progress(done: Int64, total: Int64) throws
 
 }
 /**
- * Hears how far a long act is. What it throws changes nothing.
+ * Hears how far a long act is, on the thread of the act, which waits for it. It must not call the service. What it throws
+ * changes nothing.
  */
 open class ProgressListenerImpl: ProgressListener, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -5031,7 +5053,7 @@ open class ProgressListenerImpl: ProgressListener, @unchecked Sendable {
 
 
     /**
-     * So many orders or keys are done, of so many; more may come while it runs.
+     * So many orders or keys are done, of so many in all; while it runs their number may grow.
      */
 open func progress(done: Int64, total: Int64)throws   {try rustCallWithError(FfiConverterTypeHostError_lift) {
         uniffiCallStatus in
@@ -5519,12 +5541,14 @@ public func FfiConverterTypeRelationshipFilter_lower(_ value: RelationshipFilter
  * What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
  * Every call is checked and audited. Any thread may use it, several at once. Its calls throw what the table of error
  * codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
- * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public protocol SessionProtocol: AnyObject, Sendable {
 
     /**
-     * Every status, and whether the actor may move the order there now.
+     * Every status, and whether the actor may move the order there now. Writes no entry, since nothing is disclosed.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     func allowedTransitions(orderId: String) throws  -> [TransitionOption]
 
@@ -5547,18 +5571,21 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func createOrder(draft: OrderDraft) throws  -> OrderSummary
 
     /**
-     * Creates up to 10,000 orders.
+     * Creates up to 10,000 orders; answers what became of each, in their order. What is wrong with one is in its answer.
      */
     func createOrders(drafts: [OrderDraft], mode: BatchMode) throws  -> [BatchItem]
 
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`, `VERSION_CONFLICT`.
      */
     func deleteOrder(orderId: String, reason: String, expectedVersion: Int64?) throws  -> OrderSummary
 
     /**
-     * To whom PHI of a patient was disclosed, oldest first.
+     * To whom PHI of a patient was disclosed, oldest first, after the position `after`; deleted orders count too. `limit`
+     * is 1 to 500, 50 by default.
      */
     func disclosures(patientId: String, after: Int64?, limit: Int32?) throws  -> AuditPage
 
@@ -5568,12 +5595,17 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func exportAudit() throws  -> AuditExport
 
     /**
-     * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
+     * An order with the fields that the actor may see, or those of them that are asked for (an empty list for none).
+     * Audited, by field.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     func order(orderId: String, fields: [PhiField]?) throws  -> Order
 
     /**
-     * The plain columns of the order that this actor's user created with an idempotency key.
+     * The plain columns of the order that was created or last changed under an idempotency key.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     func orderByKey(idempotencyKey: String) throws  -> OrderSummary
 
@@ -5586,7 +5618,8 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func orders(filter: OrderFilter?, cursor: String?, limit: Int32?, fields: [PhiField]?) throws  -> OrderPage
 
     /**
-     * A page of the stored registry: which patients and providers belong together here.
+     * A page of the stored registry: which patients and providers belong together here. A directory of the host is not
+     * asked. `after` is the `next` of the page before; `limit` is 1 to 500, 50 by default.
      */
     func relationships(filter: RelationshipFilter?, after: Relationship?, limit: Int32?) throws  -> RelationshipPage
 
@@ -5596,7 +5629,8 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func revoke()
 
     /**
-     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
+     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap. An empty
+     * `since` is the start of the territory.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
@@ -5606,17 +5640,21 @@ public protocol SessionProtocol: AnyObject, Sendable {
      * Changes the status of an order.
      *
      * Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
-     * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
+     * `IDEMPOTENCY_MISMATCH`.
      */
     func updateStatus(orderId: String, change: StatusChange) throws  -> OrderSummary
 
     /**
-     * Changes the status of up to 10,000 orders.
+     * Changes the status of up to 10,000 orders, as `create_orders`. With `EACH` several changes may name one order and
+     * apply in their order; an `ATOMIC` batch may not name one twice.
      */
     func updateStatuses(changes: [OrderChange], mode: BatchMode) throws  -> [BatchItem]
 
     /**
-     * Checks every entry and every order of the territory, also against a checkpoint if one is given.
+     * Checks every entry and every order of the territory, also against a checkpoint (a signed note) if one is given. What
+     * is wrong with the data is in the report.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if the checkpoint is not a note of this database's key.
      */
     func verifyAudit(checkpoint: String?) throws  -> VerifyReport
 
@@ -5625,7 +5663,7 @@ public protocol SessionProtocol: AnyObject, Sendable {
  * What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
  * Every call is checked and audited. Any thread may use it, several at once. Its calls throw what the table of error
  * codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
- * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 open class Session: SessionProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -5681,7 +5719,9 @@ open class Session: SessionProtocol, @unchecked Sendable {
 
 
     /**
-     * Every status, and whether the actor may move the order there now.
+     * Every status, and whether the actor may move the order there now. Writes no entry, since nothing is disclosed.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
 open func allowedTransitions(orderId: String)throws  -> [TransitionOption]  {
     return try  FfiConverterSequenceTypeTransitionOption.lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5739,7 +5779,7 @@ open func createOrder(draft: OrderDraft)throws  -> OrderSummary  {
 }
 
     /**
-     * Creates up to 10,000 orders.
+     * Creates up to 10,000 orders; answers what became of each, in their order. What is wrong with one is in its answer.
      */
 open func createOrders(drafts: [OrderDraft], mode: BatchMode)throws  -> [BatchItem]  {
     return try  FfiConverterSequenceTypeBatchItem.lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5755,6 +5795,8 @@ open func createOrders(drafts: [OrderDraft], mode: BatchMode)throws  -> [BatchIt
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`, `VERSION_CONFLICT`.
      */
 open func deleteOrder(orderId: String, reason: String, expectedVersion: Int64? = nil)throws  -> OrderSummary  {
     return try  FfiConverterTypeOrderSummary_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5769,7 +5811,8 @@ open func deleteOrder(orderId: String, reason: String, expectedVersion: Int64? =
 }
 
     /**
-     * To whom PHI of a patient was disclosed, oldest first.
+     * To whom PHI of a patient was disclosed, oldest first, after the position `after`; deleted orders count too. `limit`
+     * is 1 to 500, 50 by default.
      */
 open func disclosures(patientId: String, after: Int64? = nil, limit: Int32? = nil)throws  -> AuditPage  {
     return try  FfiConverterTypeAuditPage_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5796,7 +5839,10 @@ open func exportAudit()throws  -> AuditExport  {
 }
 
     /**
-     * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
+     * An order with the fields that the actor may see, or those of them that are asked for (an empty list for none).
+     * Audited, by field.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
 open func order(orderId: String, fields: [PhiField]? = nil)throws  -> Order  {
     return try  FfiConverterTypeOrder_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5810,7 +5856,9 @@ open func order(orderId: String, fields: [PhiField]? = nil)throws  -> Order  {
 }
 
     /**
-     * The plain columns of the order that this actor's user created with an idempotency key.
+     * The plain columns of the order that was created or last changed under an idempotency key.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
 open func orderByKey(idempotencyKey: String)throws  -> OrderSummary  {
     return try  FfiConverterTypeOrderSummary_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5842,7 +5890,8 @@ open func orders(filter: OrderFilter? = nil, cursor: String? = nil, limit: Int32
 }
 
     /**
-     * A page of the stored registry: which patients and providers belong together here.
+     * A page of the stored registry: which patients and providers belong together here. A directory of the host is not
+     * asked. `after` is the `next` of the page before; `limit` is 1 to 500, 50 by default.
      */
 open func relationships(filter: RelationshipFilter? = nil, after: Relationship? = nil, limit: Int32? = nil)throws  -> RelationshipPage  {
     return try  FfiConverterTypeRelationshipPage_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5868,7 +5917,8 @@ open func revoke()  {try! rustCall() {
 }
 
     /**
-     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
+     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap. An empty
+     * `since` is the start of the territory.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
@@ -5887,7 +5937,7 @@ open func subscribe(orderId: String? = nil, since: String? = nil)throws  -> Subs
      * Changes the status of an order.
      *
      * Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
-     * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
+     * `IDEMPOTENCY_MISMATCH`.
      */
 open func updateStatus(orderId: String, change: StatusChange)throws  -> OrderSummary  {
     return try  FfiConverterTypeOrderSummary_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5901,7 +5951,8 @@ open func updateStatus(orderId: String, change: StatusChange)throws  -> OrderSum
 }
 
     /**
-     * Changes the status of up to 10,000 orders.
+     * Changes the status of up to 10,000 orders, as `create_orders`. With `EACH` several changes may name one order and
+     * apply in their order; an `ATOMIC` batch may not name one twice.
      */
 open func updateStatuses(changes: [OrderChange], mode: BatchMode)throws  -> [BatchItem]  {
     return try  FfiConverterSequenceTypeBatchItem.lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -5915,7 +5966,10 @@ open func updateStatuses(changes: [OrderChange], mode: BatchMode)throws  -> [Bat
 }
 
     /**
-     * Checks every entry and every order of the territory, also against a checkpoint if one is given.
+     * Checks every entry and every order of the territory, also against a checkpoint (a signed note) if one is given. What
+     * is wrong with the data is in the report.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if the checkpoint is not a note of this database's key.
      */
 open func verifyAudit(checkpoint: String? = nil)throws  -> VerifyReport  {
     return try  FfiConverterTypeVerifyReport_lift(try rustCallWithError(FfiConverterTypeMedorderError_lift) {
@@ -6985,7 +7039,7 @@ public func FfiConverterTypeAuditPage_lower(_ value: AuditPage) -> RustBuffer {
 
 
 /**
- * One entry of the audit. Holds no PHI.
+ * One entry of the audit. Holds no field of PHI; the subject of an act on the registry names a patient.
  */
 public struct AuditRecord: Equatable, Hashable {
     /**
@@ -11697,16 +11751,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_admin_audit() != 64708) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_admin_backup() != 45179) {
+    if (uniffi_medorder_uniffi_checksum_method_admin_backup() != 26763) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_admin_call() != 52177) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_admin_change_root() != 22790) {
+    if (uniffi_medorder_uniffi_checksum_method_admin_change_root() != 54122) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_admin_checkpoint() != 59476) {
+    if (uniffi_medorder_uniffi_checksum_method_admin_checkpoint() != 22244) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_admin_register_relationship() != 2234) {
@@ -11718,7 +11772,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_admin_restore() != 34663) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_admin_rotate_keys() != 20109) {
+    if (uniffi_medorder_uniffi_checksum_method_admin_rotate_keys() != 24360) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_admin_territories() != 24349) {
@@ -11730,7 +11784,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_admin_unregister_territory() != 31679) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_admin_verify_audit() != 45480) {
+    if (uniffi_medorder_uniffi_checksum_method_admin_verify_audit() != 31487) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_auditexport_next_page() != 49657) {
@@ -11916,7 +11970,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_keyprovider_unwrap() != 6822) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_progresslistener_progress() != 38106) {
+    if (uniffi_medorder_uniffi_checksum_method_progresslistener_progress() != 60244) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_insurance_carrier() != 23382) {
@@ -11970,19 +12024,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_openoptions_set_commit_timeout_ms() != 14833) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_connections() != 24773) {
+    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_connections() != 23507) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_openoptions_set_create() != 39534) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms() != 43339) {
+    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms() != 22623) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url() != 1968) {
+    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url() != 43233) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms() != 25657) {
+    if (uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms() != 34880) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_openoptions_set_synchronous() != 57479) {
@@ -12087,7 +12141,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_orderservice_session() != 65416) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_allowed_transitions() != 33107) {
+    if (uniffi_medorder_uniffi_checksum_method_session_allowed_transitions() != 59059) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_session_audit() != 5910) {
@@ -12099,43 +12153,43 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_session_create_order() != 28739) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_create_orders() != 48790) {
+    if (uniffi_medorder_uniffi_checksum_method_session_create_orders() != 19462) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_delete_order() != 30272) {
+    if (uniffi_medorder_uniffi_checksum_method_session_delete_order() != 64800) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_disclosures() != 37125) {
+    if (uniffi_medorder_uniffi_checksum_method_session_disclosures() != 4910) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_session_export_audit() != 59293) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_order() != 46609) {
+    if (uniffi_medorder_uniffi_checksum_method_session_order() != 64829) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_order_by_key() != 57993) {
+    if (uniffi_medorder_uniffi_checksum_method_session_order_by_key() != 61201) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_session_orders() != 4964) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_relationships() != 40497) {
+    if (uniffi_medorder_uniffi_checksum_method_session_relationships() != 25408) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_session_revoke() != 5591) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_subscribe() != 45322) {
+    if (uniffi_medorder_uniffi_checksum_method_session_subscribe() != 3959) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_update_status() != 57336) {
+    if (uniffi_medorder_uniffi_checksum_method_session_update_status() != 8474) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_update_statuses() != 47585) {
+    if (uniffi_medorder_uniffi_checksum_method_session_update_statuses() != 14775) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_session_verify_audit() != 54446) {
+    if (uniffi_medorder_uniffi_checksum_method_session_verify_audit() != 14229) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_constructor_actor_new() != 38411) {

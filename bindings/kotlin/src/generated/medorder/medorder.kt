@@ -1839,16 +1839,16 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_audit() and 0xFFFF) != 64708) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_backup() and 0xFFFF) != 45179) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_backup() and 0xFFFF) != 26763) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_call() and 0xFFFF) != 52177) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_change_root() and 0xFFFF) != 22790) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_change_root() and 0xFFFF) != 54122) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_checkpoint() and 0xFFFF) != 59476) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_checkpoint() and 0xFFFF) != 22244) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_register_relationship() and 0xFFFF) != 2234) {
@@ -1860,7 +1860,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_restore() and 0xFFFF) != 34663) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_rotate_keys() and 0xFFFF) != 20109) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_rotate_keys() and 0xFFFF) != 24360) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_territories() and 0xFFFF) != 24349) {
@@ -1872,7 +1872,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_admin_unregister_territory() and 0xFFFF) != 31679) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_verify_audit() and 0xFFFF) != 45480) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_admin_verify_audit() and 0xFFFF) != 31487) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_auditexport_next_page() and 0xFFFF) != 49657) {
@@ -2058,7 +2058,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_keyprovider_unwrap() and 0xFFFF) != 6822) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_progresslistener_progress() and 0xFFFF) != 38106) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_progresslistener_progress() and 0xFFFF) != 60244) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_insurance_carrier() and 0xFFFF) != 23382) {
@@ -2112,19 +2112,19 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_commit_timeout_ms() and 0xFFFF) != 14833) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_connections() and 0xFFFF) != 24773) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_connections() and 0xFFFF) != 23507) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_create() and 0xFFFF) != 39534) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms() and 0xFFFF) != 43339) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_key_cache_ttl_ms() and 0xFFFF) != 22623) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url() and 0xFFFF) != 1968) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_listen_url() and 0xFFFF) != 43233) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms() and 0xFFFF) != 25657) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_patience_ms() and 0xFFFF) != 34880) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_openoptions_set_synchronous() and 0xFFFF) != 57479) {
@@ -2229,7 +2229,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_orderservice_session() and 0xFFFF) != 65416) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_allowed_transitions() and 0xFFFF) != 33107) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_allowed_transitions() and 0xFFFF) != 59059) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_audit() and 0xFFFF) != 5910) {
@@ -2241,43 +2241,43 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_create_order() and 0xFFFF) != 28739) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_create_orders() and 0xFFFF) != 48790) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_create_orders() and 0xFFFF) != 19462) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_delete_order() and 0xFFFF) != 30272) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_delete_order() and 0xFFFF) != 64800) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_disclosures() and 0xFFFF) != 37125) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_disclosures() and 0xFFFF) != 4910) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_export_audit() and 0xFFFF) != 59293) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_order() and 0xFFFF) != 46609) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_order() and 0xFFFF) != 64829) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_order_by_key() and 0xFFFF) != 57993) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_order_by_key() and 0xFFFF) != 61201) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_orders() and 0xFFFF) != 4964) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_relationships() and 0xFFFF) != 40497) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_relationships() and 0xFFFF) != 25408) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_session_revoke() and 0xFFFF) != 5591) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_subscribe() and 0xFFFF) != 45322) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_subscribe() and 0xFFFF) != 3959) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_update_status() and 0xFFFF) != 57336) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_update_status() and 0xFFFF) != 8474) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_update_statuses() and 0xFFFF) != 47585) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_update_statuses() and 0xFFFF) != 14775) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_session_verify_audit() and 0xFFFF) != 54446) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_session_verify_audit() and 0xFFFF) != 14229) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_constructor_actor_new() and 0xFFFF) != 38411) {
@@ -3335,8 +3335,8 @@ public object FfiConverterTypeActor: FfiConverter<Actor, Long> {
 /**
  * Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
  * whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
- * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
- * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`,
+ * `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public interface AdminInterface {
 
@@ -3346,7 +3346,8 @@ public interface AdminInterface {
     fun `audit`(`filter`: AuditFilter? = null, `after`: kotlin.Long? = null, `limit`: kotlin.Int? = null): AuditPage
 
     /**
-     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet
+     * (`STORAGE_UNAVAILABLE` if it is).
      */
     fun `backup`(`path`: kotlin.String)
 
@@ -3357,12 +3358,15 @@ public interface AdminInterface {
 
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
-     * root from then on.
+     * root from then on; other processes that still use the old one get `KEY_MISMATCH`.
      */
     fun `changeRoot`(`keys`: Keys, `progress`: ProgressListener? = null)
 
     /**
-     * Signs the head of every chain and gives the notes to the anchor, if there is one.
+     * Signs the head of every chain that has moved, gives the notes to the anchor, if there is one, and answers them.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if a chain does not continue what the anchor has; nothing is
+     * signed then.
      */
     fun `checkpoint`(): List<kotlin.String>
 
@@ -3382,7 +3386,9 @@ public interface AdminInterface {
     fun `restore`(): List<kotlin.String>
 
     /**
-     * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+     * Makes a new key for a territory and wraps every order's key under it, while readers and writers go on; `progress`
+     * hears how far it is. After a kill the next call finishes what was begun. `INTEGRITY_VIOLATION` comes at the end, if
+     * an order's key does not open; every other order is done then.
      */
     fun `rotateKeys`(`territoryId`: kotlin.String, `progress`: ProgressListener? = null): RotationReport
 
@@ -3402,7 +3408,7 @@ public interface AdminInterface {
     fun `unregisterTerritory`(`territoryId`: kotlin.String)
 
     /**
-     * Checks every chain and every order of the database.
+     * Checks every chain and every order of the database. What is wrong with the data is in the report.
      */
     fun `verifyAudit`(): VerifyReport
 
@@ -3412,8 +3418,8 @@ public interface AdminInterface {
 /**
  * Administrative acts of one actor. Each is checked and audited; the actor needs the permission, and for acts on the
  * whole database every territory. Its calls throw what the table of error codes says; each may be `VALIDATION_ERROR`
- * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`,
- * `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`, `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`,
+ * `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 open class Admin: Disposable, AutoCloseable, AdminInterface
 {
@@ -3538,7 +3544,8 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
 
 
     /**
-     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet.
+     * Writes a consistent copy of a SQLite database while it is in use, to a file that is not there yet
+     * (`STORAGE_UNAVAILABLE` if it is).
      */
     @Throws(MedorderException::class)override fun `backup`(`path`: kotlin.String)
         =
@@ -3575,7 +3582,7 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
 
     /**
      * Puts every territory's key under another root key; `progress` hears how far it is. Open the database with the new
-     * root from then on.
+     * root from then on; other processes that still use the old one get `KEY_MISMATCH`.
      */
     @Throws(MedorderException::class)override fun `changeRoot`(`keys`: Keys, `progress`: ProgressListener?)
         =
@@ -3593,7 +3600,10 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
 
 
     /**
-     * Signs the head of every chain and gives the notes to the anchor, if there is one.
+     * Signs the head of every chain that has moved, gives the notes to the anchor, if there is one, and answers them.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if a chain does not continue what the anchor has; nothing is
+     * signed then.
      */
     @Throws(MedorderException::class)override fun `checkpoint`(): List<kotlin.String> {
             return FfiConverterSequenceString.lift(
@@ -3663,7 +3673,9 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
 
 
     /**
-     * Makes a new key for a territory and wraps every order's key under it; `progress` hears how far it is.
+     * Makes a new key for a territory and wraps every order's key under it, while readers and writers go on; `progress`
+     * hears how far it is. After a kill the next call finishes what was begun. `INTEGRITY_VIOLATION` comes at the end, if
+     * an order's key does not open; every other order is done then.
      */
     @Throws(MedorderException::class)override fun `rotateKeys`(`territoryId`: kotlin.String, `progress`: ProgressListener?): RotationReport {
             return FfiConverterTypeRotationReport.lift(
@@ -3735,7 +3747,7 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
 
 
     /**
-     * Checks every chain and every order of the database.
+     * Checks every chain and every order of the database. What is wrong with the data is in the report.
      */
     @Throws(MedorderException::class)override fun `verifyAudit`(): VerifyReport {
             return FfiConverterTypeVerifyReport.lift(
@@ -3885,7 +3897,8 @@ public object FfiConverterTypeAdmin: FfiConverter<Admin, Long> {
 
 
 /**
- * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
+ * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds; a
+ * failure is `STORAGE_UNAVAILABLE` for the caller.
  */
 public interface AnchorSink {
 
@@ -3905,7 +3918,8 @@ public interface AnchorSink {
 }
 
 /**
- * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds.
+ * Keeps signed checkpoints away from whoever can write the database. Calls come on any thread and have 5 seconds; a
+ * failure is `STORAGE_UNAVAILABLE` for the caller.
  */
 open class AnchorSinkImpl: Disposable, AutoCloseable, AnchorSink
 {
@@ -6917,7 +6931,7 @@ public interface OpenOptionsInterface {
     fun `setCommitTimeoutMs`(`milliseconds`: kotlin.Long)
 
     /**
-     * How many connections to PostgreSQL readers share.
+     * How many connections to PostgreSQL readers share, 1 or more; 8 by default. The engine needs four more.
      */
     fun `setConnections`(`connections`: kotlin.Int)
 
@@ -6927,17 +6941,20 @@ public interface OpenOptionsInterface {
     fun `setCreate`(`create`: kotlin.Boolean)
 
     /**
-     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
+     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds; 300,000 by default, 0 for
+     * not at all.
      */
     fun `setKeyCacheTtlMs`(`milliseconds`: kotlin.Long)
 
     /**
-     * Where to listen for changes when the url leads to a pooler of PostgreSQL.
+     * Where to listen for changes when the url leads to a pooler of PostgreSQL; without it changes of other processes come
+     * within 250 ms.
      */
     fun `setListenUrl`(`url`: kotlin.String)
 
     /**
-     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
+     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds, before it is
+     * `OUTCOME_UNKNOWN`; 30,000 by default.
      */
     fun `setPatienceMs`(`milliseconds`: kotlin.Long)
 
@@ -7132,7 +7149,7 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
 
 
     /**
-     * How many connections to PostgreSQL readers share.
+     * How many connections to PostgreSQL readers share, 1 or more; 8 by default. The engine needs four more.
      */override fun `setConnections`(`connections`: kotlin.Int)
         =
     callWithHandle {
@@ -7164,7 +7181,8 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
 
 
     /**
-     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds.
+     * How long unwrapped keys and positive answers of the directory are kept, in milliseconds; 300,000 by default, 0 for
+     * not at all.
      */override fun `setKeyCacheTtlMs`(`milliseconds`: kotlin.Long)
         =
     callWithHandle {
@@ -7180,7 +7198,8 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
 
 
     /**
-     * Where to listen for changes when the url leads to a pooler of PostgreSQL.
+     * Where to listen for changes when the url leads to a pooler of PostgreSQL; without it changes of other processes come
+     * within 250 ms.
      */override fun `setListenUrl`(`url`: kotlin.String)
         =
     callWithHandle {
@@ -7196,7 +7215,8 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
 
 
     /**
-     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds.
+     * How long a commit goes on trying when the PostgreSQL server goes away, in milliseconds, before it is
+     * `OUTCOME_UNKNOWN`; 30,000 by default.
      */override fun `setPatienceMs`(`milliseconds`: kotlin.Long)
         =
     callWithHandle {
@@ -9658,12 +9678,13 @@ public object FfiConverterTypeOrderSummary: FfiConverter<OrderSummary, Long> {
 
 
 /**
- * Hears how far a long act is. What it throws changes nothing.
+ * Hears how far a long act is, on the thread of the act, which waits for it. It must not call the service. What it throws
+ * changes nothing.
  */
 public interface ProgressListener {
 
     /**
-     * So many orders or keys are done, of so many; more may come while it runs.
+     * So many orders or keys are done, of so many in all; while it runs their number may grow.
      */
     fun `progress`(`done`: kotlin.Long, `total`: kotlin.Long)
 
@@ -9671,7 +9692,8 @@ public interface ProgressListener {
 }
 
 /**
- * Hears how far a long act is. What it throws changes nothing.
+ * Hears how far a long act is, on the thread of the act, which waits for it. It must not call the service. What it throws
+ * changes nothing.
  */
 open class ProgressListenerImpl: Disposable, AutoCloseable, ProgressListener
 {
@@ -9776,7 +9798,7 @@ open class ProgressListenerImpl: Disposable, AutoCloseable, ProgressListener
 
 
     /**
-     * So many orders or keys are done, of so many; more may come while it runs.
+     * So many orders or keys are done, of so many in all; while it runs their number may grow.
      */
     @Throws(HostException::class)override fun `progress`(`done`: kotlin.Long, `total`: kotlin.Long)
         =
@@ -10616,12 +10638,14 @@ public object FfiConverterTypeRelationshipFilter: FfiConverter<RelationshipFilte
  * What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
  * Every call is checked and audited. Any thread may use it, several at once. Its calls throw what the table of error
  * codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
- * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 public interface SessionInterface {
 
     /**
-     * Every status, and whether the actor may move the order there now.
+     * Every status, and whether the actor may move the order there now. Writes no entry, since nothing is disclosed.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     fun `allowedTransitions`(`orderId`: kotlin.String): List<TransitionOption>
 
@@ -10644,18 +10668,21 @@ public interface SessionInterface {
     fun `createOrder`(`draft`: OrderDraft): OrderSummary
 
     /**
-     * Creates up to 10,000 orders.
+     * Creates up to 10,000 orders; answers what became of each, in their order. What is wrong with one is in its answer.
      */
     fun `createOrders`(`drafts`: List<OrderDraft>, `mode`: BatchMode): List<BatchItem>
 
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`, `VERSION_CONFLICT`.
      */
     fun `deleteOrder`(`orderId`: kotlin.String, `reason`: kotlin.String, `expectedVersion`: kotlin.Long? = null): OrderSummary
 
     /**
-     * To whom PHI of a patient was disclosed, oldest first.
+     * To whom PHI of a patient was disclosed, oldest first, after the position `after`; deleted orders count too. `limit`
+     * is 1 to 500, 50 by default.
      */
     fun `disclosures`(`patientId`: kotlin.String, `after`: kotlin.Long? = null, `limit`: kotlin.Int? = null): AuditPage
 
@@ -10665,12 +10692,17 @@ public interface SessionInterface {
     fun `exportAudit`(): AuditExport
 
     /**
-     * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
+     * An order with the fields that the actor may see, or those of them that are asked for (an empty list for none).
+     * Audited, by field.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     fun `order`(`orderId`: kotlin.String, `fields`: List<PhiField>? = null): Order
 
     /**
-     * The plain columns of the order that this actor's user created with an idempotency key.
+     * The plain columns of the order that was created or last changed under an idempotency key.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     fun `orderByKey`(`idempotencyKey`: kotlin.String): OrderSummary
 
@@ -10683,7 +10715,8 @@ public interface SessionInterface {
     fun `orders`(`filter`: OrderFilter? = null, `cursor`: kotlin.String? = null, `limit`: kotlin.Int? = null, `fields`: List<PhiField>? = null): OrderPage
 
     /**
-     * A page of the stored registry: which patients and providers belong together here.
+     * A page of the stored registry: which patients and providers belong together here. A directory of the host is not
+     * asked. `after` is the `next` of the page before; `limit` is 1 to 500, 50 by default.
      */
     fun `relationships`(`filter`: RelationshipFilter? = null, `after`: Relationship? = null, `limit`: kotlin.Int? = null): RelationshipPage
 
@@ -10693,7 +10726,8 @@ public interface SessionInterface {
     fun `revoke`()
 
     /**
-     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
+     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap. An empty
+     * `since` is the start of the territory.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
@@ -10703,17 +10737,21 @@ public interface SessionInterface {
      * Changes the status of an order.
      *
      * Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
-     * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
+     * `IDEMPOTENCY_MISMATCH`.
      */
     fun `updateStatus`(`orderId`: kotlin.String, `change`: StatusChange): OrderSummary
 
     /**
-     * Changes the status of up to 10,000 orders.
+     * Changes the status of up to 10,000 orders, as `create_orders`. With `EACH` several changes may name one order and
+     * apply in their order; an `ATOMIC` batch may not name one twice.
      */
     fun `updateStatuses`(`changes`: List<OrderChange>, `mode`: BatchMode): List<BatchItem>
 
     /**
-     * Checks every entry and every order of the territory, also against a checkpoint if one is given.
+     * Checks every entry and every order of the territory, also against a checkpoint (a signed note) if one is given. What
+     * is wrong with the data is in the report.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if the checkpoint is not a note of this database's key.
      */
     fun `verifyAudit`(`checkpoint`: kotlin.String? = null): VerifyReport
 
@@ -10724,7 +10762,7 @@ public interface SessionInterface {
  * What one actor may do in one territory, until the actor expires, the session is revoked or the service is closed.
  * Every call is checked and audited. Any thread may use it, several at once. Its calls throw what the table of error
  * codes says; each may be `VALIDATION_ERROR` with every fault, `ACCESS_DENIED`, `TERRITORY_MISMATCH`,
- * `TERRITORY_NOT_FOUND`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
+ * `TERRITORY_NOT_FOUND`, `INTEGRITY_VIOLATION`, `STORAGE_UNAVAILABLE`, `KEY_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`.
  */
 open class Session: Disposable, AutoCloseable, SessionInterface
 {
@@ -10829,7 +10867,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * Every status, and whether the actor may move the order there now.
+     * Every status, and whether the actor may move the order there now. Writes no entry, since nothing is disclosed.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     @Throws(MedorderException::class)override fun `allowedTransitions`(`orderId`: kotlin.String): List<TransitionOption> {
             return FfiConverterSequenceTypeTransitionOption.lift(
@@ -10907,7 +10947,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * Creates up to 10,000 orders.
+     * Creates up to 10,000 orders; answers what became of each, in their order. What is wrong with one is in its answer.
      */
     @Throws(MedorderException::class)override fun `createOrders`(`drafts`: List<OrderDraft>, `mode`: BatchMode): List<BatchItem> {
             return FfiConverterSequenceTypeBatchItem.lift(
@@ -10928,6 +10968,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
     /**
      * Deletes an order, which shreds its PHI. The reason, 1 to 200 characters, is operational text, **not PHI**: it
      * outlives the order.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`, `VERSION_CONFLICT`.
      */
     @Throws(MedorderException::class)override fun `deleteOrder`(`orderId`: kotlin.String, `reason`: kotlin.String, `expectedVersion`: kotlin.Long?): OrderSummary {
             return FfiConverterTypeOrderSummary.lift(
@@ -10947,7 +10989,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * To whom PHI of a patient was disclosed, oldest first.
+     * To whom PHI of a patient was disclosed, oldest first, after the position `after`; deleted orders count too. `limit`
+     * is 1 to 500, 50 by default.
      */
     @Throws(MedorderException::class)override fun `disclosures`(`patientId`: kotlin.String, `after`: kotlin.Long?, `limit`: kotlin.Int?): AuditPage {
             return FfiConverterTypeAuditPage.lift(
@@ -10984,7 +11027,10 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * An order with the fields that the actor may see, or those of them that are asked for. Audited, by field.
+     * An order with the fields that the actor may see, or those of them that are asked for (an empty list for none).
+     * Audited, by field.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     @Throws(MedorderException::class)override fun `order`(`orderId`: kotlin.String, `fields`: List<PhiField>?): Order {
             return FfiConverterTypeOrder.lift(
@@ -11003,7 +11049,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * The plain columns of the order that this actor's user created with an idempotency key.
+     * The plain columns of the order that was created or last changed under an idempotency key.
+     *
+     * Errors, beside those of every call: `ORDER_NOT_FOUND`.
      */
     @Throws(MedorderException::class)override fun `orderByKey`(`idempotencyKey`: kotlin.String): OrderSummary {
             return FfiConverterTypeOrderSummary.lift(
@@ -11045,7 +11093,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * A page of the stored registry: which patients and providers belong together here.
+     * A page of the stored registry: which patients and providers belong together here. A directory of the host is not
+     * asked. `after` is the `next` of the page before; `limit` is 1 to 500, 50 by default.
      */
     @Throws(MedorderException::class)override fun `relationships`(`filter`: RelationshipFilter?, `after`: Relationship?, `limit`: kotlin.Int?): RelationshipPage {
             return FfiConverterTypeRelationshipPage.lift(
@@ -11080,7 +11129,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap.
+     * Subscribes to the changes of the territory, or of one order; from now on, or from a cursor on without a gap. An empty
+     * `since` is the start of the territory.
      *
      * Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
      */
@@ -11104,7 +11154,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
      * Changes the status of an order.
      *
      * Errors, beside those of every call: `ORDER_NOT_FOUND`, `INVALID_STATUS_TRANSITION`, `VERSION_CONFLICT`,
-     * `IDEMPOTENCY_MISMATCH`, `INTEGRITY_VIOLATION`.
+     * `IDEMPOTENCY_MISMATCH`.
      */
     @Throws(MedorderException::class)override fun `updateStatus`(`orderId`: kotlin.String, `change`: StatusChange): OrderSummary {
             return FfiConverterTypeOrderSummary.lift(
@@ -11123,7 +11173,8 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * Changes the status of up to 10,000 orders.
+     * Changes the status of up to 10,000 orders, as `create_orders`. With `EACH` several changes may name one order and
+     * apply in their order; an `ATOMIC` batch may not name one twice.
      */
     @Throws(MedorderException::class)override fun `updateStatuses`(`changes`: List<OrderChange>, `mode`: BatchMode): List<BatchItem> {
             return FfiConverterSequenceTypeBatchItem.lift(
@@ -11142,7 +11193,10 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 
 
     /**
-     * Checks every entry and every order of the territory, also against a checkpoint if one is given.
+     * Checks every entry and every order of the territory, also against a checkpoint (a signed note) if one is given. What
+     * is wrong with the data is in the report.
+     *
+     * Errors, beside those of every call: `AUDIT_BROKEN` if the checkpoint is not a note of this database's key.
      */
     @Throws(MedorderException::class)override fun `verifyAudit`(`checkpoint`: kotlin.String?): VerifyReport {
             return FfiConverterTypeVerifyReport.lift(
@@ -12667,7 +12721,7 @@ public object FfiConverterTypeAuditPage: FfiConverterRustBuffer<AuditPage> {
 
 
 /**
- * One entry of the audit. Holds no PHI.
+ * One entry of the audit. Holds no field of PHI; the subject of an act on the registry names a patient.
  */
 data class AuditRecord (
     /**
