@@ -110,7 +110,7 @@ fun classPath(entries: List<Any>): String = entries.joinToString(File.pathSepara
 data class Ran(val status: Int, val out: String, val err: String)
 
 /** Runs a program of the JVM that runs this, in `folder`. */
-fun run(folder: Path, tool: String, vararg arguments: String, limitSeconds: Long = 120): Ran {
+fun run(folder: Path, tool: String, vararg arguments: String, limitSeconds: Long = 600): Ran {
     val command = listOf(Path.of(System.getProperty("java.home"), "bin", tool).toString(), *arguments)
     val process = ProcessBuilder(command).directory(folder.toFile()).apply {
         // The JVM tells on stderr that it reads these.
@@ -133,7 +133,7 @@ fun run(folder: Path, tool: String, vararg arguments: String, limitSeconds: Long
 }
 
 /** Runs `main` of a class of this suite in a JVM of its own. */
-fun child(folder: Path, main: String, vararg arguments: String, limitSeconds: Long = 120): Ran =
+fun child(folder: Path, main: String, vararg arguments: String, limitSeconds: Long = 600): Ran =
     run(folder, "java", "-cp", System.getProperty("java.class.path"), main, *arguments, limitSeconds = limitSeconds)
 
 /** Stands for the machine that keeps the root key; binds the context, and can be told what to do instead. */
