@@ -3218,7 +3218,7 @@ open class Actor: Disposable, AutoCloseable, ActorInterface
  */
 public object FfiConverterTypeActor: FfiConverter<Actor, Long> {
     override fun lower(value: Actor): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Actor {
@@ -3782,7 +3782,7 @@ open class Admin: Disposable, AutoCloseable, AdminInterface
  */
 public object FfiConverterTypeAdmin: FfiConverter<Admin, Long> {
     override fun lower(value: Admin): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Admin {
@@ -4148,7 +4148,7 @@ public object FfiConverterTypeAnchorSink: FfiConverter<AnchorSink, Long> {
     override fun lower(value: AnchorSink): Long {
         if (value is AnchorSinkImpl) {
              // Rust-implemented object.  Clone the handle and return it
-            return value.uniffiCloneHandle()
+            return value.callWithHandle { it }
          } else {
             // Kotlin object, generate a new vtable handle and return that.
             return handleMap.insert(value)
@@ -4454,7 +4454,7 @@ open class AuditExport: Disposable, AutoCloseable, AuditExportInterface
  */
 public object FfiConverterTypeAuditExport: FfiConverter<AuditExport, Long> {
     override fun lower(value: AuditExport): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): AuditExport {
@@ -4828,7 +4828,7 @@ open class AuditFilter: Disposable, AutoCloseable, AuditFilterInterface
  */
 public object FfiConverterTypeAuditFilter: FfiConverter<AuditFilter, Long> {
     override fun lower(value: AuditFilter): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): AuditFilter {
@@ -5196,7 +5196,7 @@ public object FfiConverterTypeCareDirectory: FfiConverter<CareDirectory, Long> {
     override fun lower(value: CareDirectory): Long {
         if (value is CareDirectoryImpl) {
              // Rust-implemented object.  Clone the handle and return it
-            return value.uniffiCloneHandle()
+            return value.callWithHandle { it }
          } else {
             // Kotlin object, generate a new vtable handle and return that.
             return handleMap.insert(value)
@@ -5604,7 +5604,7 @@ open class Insurance: Disposable, AutoCloseable, InsuranceInterface
  */
 public object FfiConverterTypeInsurance: FfiConverter<Insurance, Long> {
     override fun lower(value: Insurance): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Insurance {
@@ -6009,7 +6009,7 @@ open class InsuranceVerification: Disposable, AutoCloseable, InsuranceVerificati
  */
 public object FfiConverterTypeInsuranceVerification: FfiConverter<InsuranceVerification, Long> {
     override fun lower(value: InsuranceVerification): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): InsuranceVerification {
@@ -6375,7 +6375,7 @@ public object FfiConverterTypeKeyProvider: FfiConverter<KeyProvider, Long> {
     override fun lower(value: KeyProvider): Long {
         if (value is KeyProviderImpl) {
              // Rust-implemented object.  Clone the handle and return it
-            return value.uniffiCloneHandle()
+            return value.callWithHandle { it }
          } else {
             // Kotlin object, generate a new vtable handle and return that.
             return handleMap.insert(value)
@@ -6789,7 +6789,7 @@ open class NativeOrderService: Disposable, AutoCloseable, NativeOrderServiceInte
  */
 public object FfiConverterTypeNativeOrderService: FfiConverter<NativeOrderService, Long> {
     override fun lower(value: NativeOrderService): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): NativeOrderService {
@@ -7278,7 +7278,7 @@ open class OpenOptions: Disposable, AutoCloseable, OpenOptionsInterface
  */
 public object FfiConverterTypeOpenOptions: FfiConverter<OpenOptions, Long> {
     override fun lower(value: OpenOptions): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): OpenOptions {
@@ -7851,7 +7851,7 @@ open class Order: Disposable, AutoCloseable, OrderInterface
  */
 public object FfiConverterTypeOrder: FfiConverter<Order, Long> {
     override fun lower(value: Order): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Order {
@@ -8442,7 +8442,7 @@ open class OrderDraft: Disposable, AutoCloseable, OrderDraftInterface
  */
 public object FfiConverterTypeOrderDraft: FfiConverter<OrderDraft, Long> {
     override fun lower(value: OrderDraft): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): OrderDraft {
@@ -8816,7 +8816,7 @@ open class OrderFilter: Disposable, AutoCloseable, OrderFilterInterface
  */
 public object FfiConverterTypeOrderFilter: FfiConverter<OrderFilter, Long> {
     override fun lower(value: OrderFilter): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): OrderFilter {
@@ -9137,7 +9137,7 @@ open class OrderPage: Disposable, AutoCloseable, OrderPageInterface
  */
 public object FfiConverterTypeOrderPage: FfiConverter<OrderPage, Long> {
     override fun lower(value: OrderPage): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): OrderPage {
@@ -9563,7 +9563,7 @@ open class OrderSummary: Disposable, AutoCloseable, OrderSummaryInterface
  */
 public object FfiConverterTypeOrderSummary: FfiConverter<OrderSummary, Long> {
     override fun lower(value: OrderSummary): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): OrderSummary {
@@ -9885,7 +9885,7 @@ public object FfiConverterTypeProgressListener: FfiConverter<ProgressListener, L
     override fun lower(value: ProgressListener): Long {
         if (value is ProgressListenerImpl) {
              // Rust-implemented object.  Clone the handle and return it
-            return value.uniffiCloneHandle()
+            return value.callWithHandle { it }
          } else {
             // Kotlin object, generate a new vtable handle and return that.
             return handleMap.insert(value)
@@ -10209,7 +10209,7 @@ open class Relationship: Disposable, AutoCloseable, RelationshipInterface
  */
 public object FfiConverterTypeRelationship: FfiConverter<Relationship, Long> {
     override fun lower(value: Relationship): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Relationship {
@@ -10520,7 +10520,7 @@ open class RelationshipFilter: Disposable, AutoCloseable, RelationshipFilterInte
  */
 public object FfiConverterTypeRelationshipFilter: FfiConverter<RelationshipFilter, Long> {
     override fun lower(value: RelationshipFilter): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): RelationshipFilter {
@@ -11232,7 +11232,7 @@ open class Session: Disposable, AutoCloseable, SessionInterface
  */
 public object FfiConverterTypeSession: FfiConverter<Session, Long> {
     override fun lower(value: Session): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Session {
@@ -11758,7 +11758,7 @@ open class StatusChange: Disposable, AutoCloseable, StatusChangeInterface
  */
 public object FfiConverterTypeStatusChange: FfiConverter<StatusChange, Long> {
     override fun lower(value: StatusChange): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): StatusChange {
@@ -12058,7 +12058,7 @@ open class Subscription: Disposable, AutoCloseable, SubscriptionInterface
  */
 public object FfiConverterTypeSubscription: FfiConverter<Subscription, Long> {
     override fun lower(value: Subscription): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): Subscription {
@@ -12581,7 +12581,7 @@ open class VerificationData: Disposable, AutoCloseable, VerificationDataInterfac
  */
 public object FfiConverterTypeVerificationData: FfiConverter<VerificationData, Long> {
     override fun lower(value: VerificationData): Long {
-        return value.uniffiCloneHandle()
+        return value.callWithHandle { it }
     }
 
     override fun lift(value: Long): VerificationData {

@@ -46,9 +46,6 @@ class LifeTest {
                 one.close()
                 assertThrows(IllegalStateException::class.java) { call() }
             }
-            // A closed argument is no argument.
-            val gone = draft().apply { close() }
-            assertThrows(IllegalStateException::class.java) { world.session.createOrder(gone) }
         }
     }
 
