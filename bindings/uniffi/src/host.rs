@@ -117,7 +117,7 @@ pub trait AnchorSink: Send + Sync {
     fn keep(&self, note: String) -> std::result::Result<Option<bool>, HostError>;
 
     /// The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
-    /// there is none.
+    /// there is none. The first line of a note ends with `/` and the name of its chain.
     fn newest(&self, chain: String) -> std::result::Result<Option<String>, HostError>;
 }
 

@@ -1373,7 +1373,7 @@ public protocol AnchorSink: AnyObject, Sendable {
 
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
-     * there is none.
+     * there is none. The first line of a note ends with `/` and the name of its chain.
      */
     func newest(chain: String) throws  -> String?
 
@@ -1451,7 +1451,7 @@ open func keep(note: String)throws  -> Bool?  {
 
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
-     * there is none.
+     * there is none. The first line of a note ends with `/` and the name of its chain.
      */
 open func newest(chain: String)throws  -> String?  {
     return try  FfiConverterOptionString.lift(try rustCallWithError(FfiConverterTypeHostError_lift) {
@@ -11955,7 +11955,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_medorder_uniffi_checksum_method_anchorsink_keep() != 65255) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_medorder_uniffi_checksum_method_anchorsink_newest() != 53173) {
+    if (uniffi_medorder_uniffi_checksum_method_anchorsink_newest() != 58678) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_medorder_uniffi_checksum_method_caredirectory_territory_exists() != 26504) {

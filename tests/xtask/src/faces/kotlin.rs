@@ -12,8 +12,11 @@ use crate::tally::Tally;
 
 pub(crate) const FACE: Face = Face { name: "Kotlin and Java", build, test };
 
-/// The jar, as pom.xml names it.
-const JAR: &str = concat!("medorder-", env!("CARGO_PKG_VERSION"), ".jar");
+/// The jar and the one of its sources, as pom.xml names them.
+const JARS: [&str; 2] = [
+    concat!("medorder-", env!("CARGO_PKG_VERSION"), ".jar"),
+    concat!("medorder-", env!("CARGO_PKG_VERSION"), "-sources.jar"),
+];
 
 /// Builds the library, holds the committed sources against it, and packs the jar with what its suites need beside it.
 fn build(project: &Project, profile: Profile) -> Result<(), String> {
@@ -38,16 +41,15 @@ fn build(project: &Project, profile: Profile) -> Result<(), String> {
     // Classes of sources that are gone would stay.
     let _ = fs::remove_dir_all(own.join("maven"));
     run(maven(project, &own).args(["--quiet", "-DskipTests", "package"]))?;
-    let jar = own.join("maven").join(JAR);
-    if !jar.is_file() {
-        return Err(format!(
-            "{} is not there: pom.xml has another version than the workspace",
-            jar.display()
-        ));
-    }
-    if profile == Profile::Release {
-        // What is given away lies where no build for the suites comes.
-        fs::copy(&jar, own.join(JAR)).map_err(|e| format!("{} cannot be copied: {e}", jar.display()))?;
+    for name in JARS {
+        let jar = own.join("maven").join(name);
+        if !jar.is_file() {
+            return Err(format!("no {}: pom.xml has another version than the workspace", jar.display()));
+        }
+        if profile == Profile::Release {
+            // What is given away lies where no build for the suites comes.
+            fs::copy(&jar, own.join(name)).map_err(|e| format!("{} cannot be copied: {e}", jar.display()))?;
+        }
     }
 
     let built = own.join("maven");

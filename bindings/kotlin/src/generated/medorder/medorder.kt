@@ -2043,7 +2043,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_medorder_uniffi_checksum_method_anchorsink_keep() and 0xFFFF) != 65255) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_medorder_uniffi_checksum_method_anchorsink_newest() and 0xFFFF) != 53173) {
+    if ((lib.uniffi_medorder_uniffi_checksum_method_anchorsink_newest() and 0xFFFF) != 58678) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_medorder_uniffi_checksum_method_caredirectory_territory_exists() and 0xFFFF) != 26504) {
@@ -3910,7 +3910,7 @@ public interface AnchorSink {
 
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
-     * there is none.
+     * there is none. The first line of a note ends with `/` and the name of its chain.
      */
     fun `newest`(`chain`: kotlin.String): kotlin.String?
 
@@ -4044,7 +4044,7 @@ open class AnchorSinkImpl: Disposable, AutoCloseable, AnchorSink
 
     /**
      * The newest note of `chain` (a territory, or the empty text of the system chain), of whatever generation; null if
-     * there is none.
+     * there is none. The first line of a note ends with `/` and the name of its chain.
      */
     @Throws(HostException::class)override fun `newest`(`chain`: kotlin.String): kotlin.String? {
             return FfiConverterOptionalString.lift(
