@@ -54,7 +54,8 @@ fn build(project: &Project, profile: Profile) -> Result<(), String> {
 
     let built = own.join("maven");
     let path = ["test-classes", "classes", "libraries/*"].map(|part| built.join(part).display().to_string());
-    let java = format!("java -cp '{}'", path.join(":"));
+    // cargo says where its libraries lie, and JNA would look there before it looks into the jar.
+    let java = format!("env -u LD_LIBRARY_PATH java -cp '{}'", path.join(":"));
     // The compiler that starts fast is the one for programs that end soon.
     leave_program(project, "kotlin", "run", &format!("{java} -XX:TieredStopAtLevel=1 conformance.RunKt"))?;
     leave_program(project, "kotlin", "bench", &format!("{java} bench.BenchKt"))
@@ -73,6 +74,8 @@ fn maven(project: &Project, own: &Path) -> Command {
     command.arg(format!("-Dnative.folder={}", own.join("native").display()));
     command.arg(format!("-Dbuild.folder={}", own.join("maven").display()));
     command.current_dir(project.root.join("bindings/kotlin")).stdin(Stdio::null());
+    // As above.
+    command.env_remove("LD_LIBRARY_PATH");
     command
 }
 

@@ -113,8 +113,9 @@ data class Ran(val status: Int, val out: String, val err: String)
 fun run(folder: Path, tool: String, vararg arguments: String, limitSeconds: Long = 600): Ran {
     val command = listOf(Path.of(System.getProperty("java.home"), "bin", tool).toString(), *arguments)
     val process = ProcessBuilder(command).directory(folder.toFile()).apply {
-        // The JVM tells on stderr that it reads these.
-        environment().keys.removeAll(setOf("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"))
+        // The JVM tells on stderr that it reads the first of these; in the last JNA looks for libraries before the jar.
+        val names = setOf("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "LD_LIBRARY_PATH")
+        environment().keys.removeAll(names)
     }.start()
     try {
         process.outputStream.close()
