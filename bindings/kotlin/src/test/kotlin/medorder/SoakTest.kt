@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test
  * page, draft and filter.
  *
  * It would see, between the first and the last fifth: a handle that is not freed (each order of the engine with its notes is
- * over 6 KiB, and over 7,000 of them come out in that time: 42 MiB), a buffer that is not freed (notes come out 4,800 times with
- * 6 KiB each: 28 MiB), a subscription that goes on after its handle with 14 KiB or more, as a thread would, and what the
+ * over 6 KiB, and some 4,000 of them come out in that time: 23 MiB), a buffer that is not freed (notes come out 5,300 times with
+ * 6 KiB each: 31 MiB), a subscription that goes on after its handle with 14 KiB or more, as a thread would, and what the
  * sources of the JVM's side keep for each of 80,000 calls (50 bytes each are 4 MiB).
  */
 class SoakTest {
@@ -47,7 +47,7 @@ class SoakTest {
 object Soak {
     const val PARTS = 5
 
-    private const val TURNS = 320
+    private const val TURNS = 330
     private const val NOTES = 6_000
     private var calls = 0
 
@@ -75,7 +75,8 @@ object Soak {
             call { session.updateStatus(id, verified()) }
         }
         val id = call { session.orders(limit = 1, fields = emptyList()).orders().first().id() }
-        repeat(4) { read(call { session.order(id) }) }
+        val order = call { session.order(id) }
+        repeat(4) { read(order) }
         val filter = OrderFilter().apply { addStatus(OrderStatus.VERIFIED) }
         call { session.orders(filter, limit = 2, fields = PhiField.entries) }.orders().forEach { check(call { it.version() } == 2L) }
         call { check(code { session.updateStatus(id, StatusChange(OrderStatus.COMPLETED)) } == ErrorCode.INVALID_STATUS_TRANSITION) }
