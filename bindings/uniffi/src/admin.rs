@@ -67,8 +67,7 @@ impl Admin {
         territory_id: String,
         progress: Option<Arc<dyn ProgressListener>>,
     ) -> Result<RotationReport> {
-        let call = AdminCall::read("rotate_keys", &json(&json!({"territory_id": territory_id})))?;
-        match self.0.run(|admin| admin.make(call, tell(progress)))? {
+        match self.make("rotate_keys", &json!({"territory_id": territory_id}), tell(progress))? {
             Answer::Rotated(report) => Ok(report.into()),
             _ => Err(other_answer()),
         }
@@ -97,7 +96,7 @@ impl Admin {
         after: Option<i64>,
         limit: Option<i32>,
     ) -> Result<AuditPage> {
-        match self.make("audit", &page(filter, after, limit))? {
+        match self.make("audit", &page(filter, after, limit), |_| ())? {
             Answer::Audit(page) => Ok(page.into()),
             _ => Err(other_answer()),
         }
@@ -105,7 +104,7 @@ impl Admin {
 
     /// Checks every chain and every order of the database. What is wrong with the data is in the report.
     pub fn verify_audit(&self) -> Result<VerifyReport> {
-        match self.make("verify_audit", &arguments([]))? {
+        match self.make("verify_audit", &arguments([]), |_| ())? {
             Answer::Verified(report) => Ok(report.into()),
             _ => Err(other_answer()),
         }
@@ -135,17 +134,22 @@ impl Admin {
         Arc::new(Self(Guarded::new(admin)))
     }
 
-    fn make(&self, name: &str, arguments: &Value) -> medorder::Result<Answer> {
-        self.0.run(|admin| admin.make(AdminCall::read(name, &json(arguments))?, |_| ()))
+    fn make(
+        &self,
+        name: &str,
+        arguments: &Value,
+        progress: impl FnMut(Progress) + Send,
+    ) -> medorder::Result<Answer> {
+        self.0.run(|admin| admin.make(AdminCall::read(name, &json(arguments))?, progress))
     }
 
     fn act(&self, name: &str, arguments: &Value) -> Result<()> {
-        self.make(name, arguments)?;
+        self.make(name, arguments, |_| ())?;
         Ok(())
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>> {
-        match self.make(name, &arguments([]))? {
+        match self.make(name, &arguments([]), |_| ())? {
             Answer::Texts(texts) => Ok(texts),
             _ => Err(other_answer()),
         }

@@ -137,11 +137,10 @@ pub(crate) fn of_order(
     let change = change.get();
     match order_id.parse::<OrderId>() {
         Ok(id) => Ok((id, change?)),
-        Err(_) => {
-            let mut faults = vec![Fault::new("order_id", Rule::Format)];
-            match change.and_then(|change| change.check().map(drop)) {
-                Ok(()) => {}
-                Err(error) => faults.extend_from_slice(error.faults()),
+        Err(error) => {
+            let mut faults = error.faults().to_vec();
+            if let Err(error) = change.and_then(|change| change.check().map(drop)) {
+                faults.extend_from_slice(error.faults());
             }
             Err(Error::validation(faults))
         }

@@ -3,7 +3,7 @@
 use medorder::{Details, Error};
 
 use crate::shared::signed;
-use crate::words::{ErrorCode, ErrorKind, OrderStatus, Rule, Why};
+use crate::words::{ErrorCode, ErrorKind, OrderStatus, Rule, Why, error_codes};
 
 /// Results of this surface.
 pub(crate) type Result<T> = std::result::Result<T, MedorderError>;
@@ -59,22 +59,19 @@ impl From<&Error> for Failure {
 impl From<&Details> for ErrorDetails {
     fn from(details: &Details) -> Self {
         let fault = |fault: &medorder::Fault| Fault { path: fault.path.clone(), rule: fault.rule.into() };
-        let allowed = |words: &Vec<&'static str>| words.iter().filter_map(|word| status(word)).collect();
+        let allowed =
+            |words: &Vec<&'static str>| words.iter().filter_map(|word| OrderStatus::named(word)).collect();
         Self {
             errors: details.errors.iter().map(fault).collect(),
             order_id: details.order_id.clone(),
-            current_status: details.current_status.and_then(status),
-            requested_status: details.requested_status.and_then(status),
+            current_status: details.current_status.and_then(OrderStatus::named),
+            requested_status: details.requested_status.and_then(OrderStatus::named),
             allowed: details.allowed.as_ref().map(allowed),
             why: details.why.and_then(Why::named),
             current_version: details.current_version.map(signed),
             seq: details.seq.map(signed),
         }
     }
-}
-
-fn status(word: &str) -> Option<OrderStatus> {
-    OrderStatus::named(word)
 }
 
 impl std::fmt::Display for Failure {
@@ -118,48 +115,7 @@ macro_rules! errors {
     };
 }
 
-errors! {
-    /// The request breaks a rule; `details.errors` lists every fault.
-    ValidationError,
-    /// The workflow does not allow this change now; `details.why` says why, `details.allowed` what it allows.
-    InvalidStatusTransition,
-    /// The directory knows no relationship of this patient and provider in this territory.
-    PatientProviderMismatch,
-    /// The idempotency key belongs to another request or user.
-    IdempotencyMismatch,
-    /// The cursor is not of this database, territory or filter: start over from a list page.
-    InvalidCursor,
-    /// The gateway could not tell who is calling.
-    Unauthenticated,
-    /// The actor lacks the permission, or the session is expired or revoked.
-    AccessDenied,
-    /// The actor lacks the session's territory, or the order is in another one.
-    TerritoryMismatch,
-    /// No such order in this territory (or it was deleted).
-    OrderNotFound,
-    /// The territory is not registered.
-    TerritoryNotFound,
-    /// The order has another version than expected; `details.current_version`.
-    VersionConflict,
-    /// The database or the directory did not answer in time; nothing happened.
-    StorageUnavailable,
-    /// The key provider did not answer in time; nothing happened.
-    KeyUnavailable,
-    /// The change may or may not have happened: re-read, or retry with the same idempotency key.
-    OutcomeUnknown,
-    /// Stored bytes are not what this library wrote.
-    IntegrityViolation,
-    /// The audit chain is not what this library wrote.
-    AuditBroken,
-    /// The root key is not the one of this database.
-    KeyMismatch,
-    /// The database has a format this library does not know.
-    SchemaUnsupported,
-    /// The service was closed, or is called from inside one of its own callbacks.
-    Closed,
-    /// A fault of this library.
-    Internal,
-}
+error_codes!(errors);
 
 #[uniffi::export]
 impl MedorderError {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use medorder::service::{Answer, BlockingSession, Call};
-use medorder::{Error, ErrorCode, FieldSet, OrderId, Rule, Zeroizing};
+use medorder::{Error, ErrorCode, FieldSet, OrderId, Zeroizing};
 use serde_json::{Value, json};
 
 use crate::audit::{AuditExport, AuditPage, VerifyReport};
@@ -95,7 +95,7 @@ impl Session {
     /// Errors, beside those of every call: `ORDER_NOT_FOUND`.
     #[uniffi::method(default(fields = None))]
     pub fn order(&self, order_id: String, fields: Option<Vec<PhiField>>) -> Result<Arc<Order>> {
-        let id = order_id.parse::<OrderId>().map_err(|_| Error::fault("order_id", Rule::Format))?;
+        let id = order_id.parse::<OrderId>()?;
         let fields = fields.map(|fields| fields.into_iter().map(PhiField::core).collect::<FieldSet>());
         Ok(Arc::new(self.0.run(|session| session.order(id, fields))?.into()))
     }
@@ -215,8 +215,7 @@ impl Session {
     /// Errors, beside those of every call: `INVALID_CURSOR`, `ORDER_NOT_FOUND`.
     #[uniffi::method(default(order_id = None, since = None))]
     pub fn subscribe(&self, order_id: Option<String>, since: Option<String>) -> Result<Arc<Subscription>> {
-        let id = order_id.map(|id| id.parse::<OrderId>()).transpose();
-        let id = id.map_err(|_| Error::fault("order_id", Rule::Format))?;
+        let id = order_id.map(|id| id.parse::<OrderId>()).transpose()?;
         Ok(Subscription::of(self.0.run(|session| session.subscribe(id, since.as_deref()))?))
     }
 

@@ -179,51 +179,70 @@ words! {
         /// The member is not allowed beside the others.
         NotAllowed,
     }
-
-    /// Stable identity of a failure: the same name and number in every language. The thousands digit is the kind.
-    ErrorCode of medorder::ErrorCode {
-        /// The request breaks a rule; `details.errors` lists every fault.
-        ValidationError,
-        /// The workflow does not allow this change now; `details.why` says why, `details.allowed` what it allows.
-        InvalidStatusTransition,
-        /// The directory knows no relationship of this patient and provider in this territory.
-        PatientProviderMismatch,
-        /// The idempotency key belongs to another request or user.
-        IdempotencyMismatch,
-        /// The cursor is not of this database, territory or filter: start over from a list page.
-        InvalidCursor,
-        /// The gateway could not tell who is calling.
-        Unauthenticated,
-        /// The actor lacks the permission, or the session is expired or revoked.
-        AccessDenied,
-        /// The actor lacks the session's territory, or the order is in another one.
-        TerritoryMismatch,
-        /// No such order in this territory (or it was deleted).
-        OrderNotFound,
-        /// The territory is not registered.
-        TerritoryNotFound,
-        /// The order has another version than expected; `details.current_version`.
-        VersionConflict,
-        /// The database or the directory did not answer in time; nothing happened.
-        StorageUnavailable,
-        /// The key provider did not answer in time; nothing happened.
-        KeyUnavailable,
-        /// The change may or may not have happened: re-read, or retry with the same idempotency key.
-        OutcomeUnknown,
-        /// Stored bytes are not what this library wrote.
-        IntegrityViolation,
-        /// The audit chain is not what this library wrote.
-        AuditBroken,
-        /// The root key is not the one of this database.
-        KeyMismatch,
-        /// The database has a format this library does not know.
-        SchemaUnsupported,
-        /// The service was closed, or is called from inside one of its own callbacks.
-        Closed,
-        /// A fault of this library.
-        Internal,
-    }
 }
+
+/// Gives the list of error codes to the macro that makes something of each: the enumeration here, and the class of the
+/// exceptions in `error`.
+macro_rules! error_codes {
+    ($make:ident) => {
+        $make! {
+            /// The request breaks a rule; `details.errors` lists every fault.
+            ValidationError,
+            /// The workflow does not allow this change now; `details.why` says why, `details.allowed` what it allows.
+            InvalidStatusTransition,
+            /// The directory knows no relationship of this patient and provider in this territory.
+            PatientProviderMismatch,
+            /// The idempotency key belongs to another request or user.
+            IdempotencyMismatch,
+            /// The cursor is not of this database, territory or filter: start over from a list page.
+            InvalidCursor,
+            /// The gateway could not tell who is calling.
+            Unauthenticated,
+            /// The actor lacks the permission, or the session is expired or revoked.
+            AccessDenied,
+            /// The actor lacks the session's territory, or the order is in another one.
+            TerritoryMismatch,
+            /// No such order in this territory (or it was deleted).
+            OrderNotFound,
+            /// The territory is not registered.
+            TerritoryNotFound,
+            /// The order has another version than expected; `details.current_version`.
+            VersionConflict,
+            /// The database or the directory did not answer in time; nothing happened.
+            StorageUnavailable,
+            /// The key provider did not answer in time; nothing happened.
+            KeyUnavailable,
+            /// The change may or may not have happened: re-read, or retry with the same idempotency key.
+            OutcomeUnknown,
+            /// Stored bytes are not what this library wrote.
+            IntegrityViolation,
+            /// The audit chain is not what this library wrote.
+            AuditBroken,
+            /// The root key is not the one of this database.
+            KeyMismatch,
+            /// The database has a format this library does not know.
+            SchemaUnsupported,
+            /// The service was closed, or is called from inside one of its own callbacks.
+            Closed,
+            /// A fault of this library.
+            Internal,
+        }
+    };
+}
+
+macro_rules! code_words {
+    ($($(#[$item:meta])* $variant:ident,)*) => {
+        words! {
+            /// Stable identity of a failure: the same name and number in every language. The thousands digit is the kind.
+            ErrorCode of medorder::ErrorCode {
+                $($(#[$item])* $variant,)*
+            }
+        }
+    };
+}
+
+error_codes!(code_words);
+pub(crate) use error_codes;
 
 #[uniffi::export]
 impl ErrorCode {

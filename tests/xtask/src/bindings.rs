@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::files;
 use crate::project::{Project, run};
 
 /// The library they are made of.
@@ -75,15 +76,15 @@ fn generated(project: &Project) -> Result<BTreeMap<String, String>, String> {
             sources.insert((*place).to_owned(), text);
         }
         // What is left behind would be missing where the sources are used.
-        if let Some(place) = unsigned(&sources) {
-            return Err(format!("{place} has unsigned integers, which the JVM has not: use signed ones"));
-        }
-        let made = files_of(&into)?;
+        let made = files::below(&into, Path::new(""))?;
         if made.len() != files.len() {
             return Err(format!("the sources for {language} are {made:?}: bindings.rs knows others"));
         }
     }
-    Ok(sources)
+    match unsigned(&sources) {
+        Some(place) => Err(format!("{place} has unsigned integers, which the JVM has not: use signed ones")),
+        None => Ok(sources),
+    }
 }
 
 /// The sources for Kotlin, with a check that uniffi 0.32 leaves out: an object that was closed, or is closed meanwhile by
@@ -108,19 +109,6 @@ fn unsigned(sources: &BTreeMap<String, String>) -> Option<&String> {
 fn read(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{} is not readable: {e}", path.display()))?;
     Ok(text.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
-}
-
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries =
-            fs::read_dir(&folder).map_err(|e| format!("{} is not readable: {e}", folder.display()))?;
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]

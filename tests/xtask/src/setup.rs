@@ -159,10 +159,7 @@ fn has_postgres() -> bool {
 
 /// True if a Node that is new enough is there; Debian's may be older.
 fn has_node() -> bool {
-    let asks = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
-    let mut node = Command::new("node");
-    node.args(["-e", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    node.status().is_ok_and(|status| status.success())
+    succeeds("node", &["-e", "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)"])
 }
 
 /// True if a Java compiler is there that is new enough.
@@ -178,17 +175,19 @@ fn has_jdk() -> bool {
 
 /// True if Ruby can call libraries.
 fn has_ruby_ffi() -> bool {
-    let mut ruby = Command::new("ruby");
-    ruby.args(["-e", "require 'ffi'"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    ruby.status().is_ok_and(|status| status.success())
+    succeeds("ruby", &["-e", "require 'ffi'"])
 }
 
 /// True if a Python that is new enough can make an environment with pip in it.
 fn has_python() -> bool {
-    let asks = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
-    let mut python = Command::new("python3");
-    python.args(["-c", asks]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    python.status().is_ok_and(|status| status.success())
+    succeeds("python3", &["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"])
+}
+
+/// True if the program is there and says so by its exit code.
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn on_path(program: &str) -> bool {

@@ -47,7 +47,6 @@ class Play(val job: Job, private val scenario: JsonObject) {
     private val actors = read(job.actors) + (scenario["actors"]?.jsonObject ?: JsonObject(emptyMap()))
     private val hosted = scenario["directory"] == JsonPrimitive("host")
     private val sessions = mutableMapOf<Pair<String, String>, Session>()
-    private val admins = mutableMapOf<String, Admin>()
     private var key = "a"
     private lateinit var service: OrderService
 
@@ -74,7 +73,6 @@ class Play(val job: Job, private val scenario: JsonObject) {
         val options = openOptions(members["options"] ?: filled(scenario["options"] ?: JsonObject(emptyMap())))
         service = OrderService.open(url, rootKeys(key), options, directory.takeIf { hosted })
         sessions.clear()
-        admins.clear()
     }
 
     fun close() = service.close()
@@ -87,8 +85,7 @@ class Play(val job: Job, private val scenario: JsonObject) {
         return sessions.getOrPut(step.text("as") to territory) { service.session(actorOf(step.text("as")), territory) }
     }
 
-    /** One administrator for each actor: a closed service makes no more of them. */
-    fun admin(name: String): Admin = admins.getOrPut(name) { service.admin(actorOf(name)) }
+    fun admin(name: String): Admin = service.admin(actorOf(name))
 
     private fun actorOf(name: String) = actor(actors[name] ?: throw Failed("there is no actor $name"))
 

@@ -1,7 +1,7 @@
 //! The JVM: a jar of Kotlin with the native library, for Kotlin, Java and the other languages there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Face, Profile, folder, leave_program};
@@ -29,13 +29,12 @@ fn build(project: &Project, profile: Profile) -> Result<(), String> {
         bindings::check(project)?;
     }
     let own = folder(project, "kotlin")?;
-    let (native, platform) = (own.join("native"), format!("linux-{}", architecture()));
-    make(&native.join(&platform))?;
+    let native = folder(project, &format!("kotlin/native/linux-{}", architecture()))?;
     // What is given away holds no names of local places, and a jar of a debug build stays small.
     run(Command::new("strip")
         .arg("--strip-debug")
         .arg("-o")
-        .arg(native.join(&platform).join(bindings::LIBRARY))
+        .arg(native.join(bindings::LIBRARY))
         .arg(project.target().join(profile.folder()).join(bindings::LIBRARY))
         .stdin(Stdio::null()))?;
     // Classes of sources that are gone would stay.
@@ -85,8 +84,4 @@ fn architecture() -> &'static str {
         "x86_64" => "x86-64",
         other => other,
     }
-}
-
-fn make(folder: &PathBuf) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|e| format!("{} cannot be made: {e}", folder.display()))
 }
